@@ -1,0 +1,82 @@
+package directory
+
+import (
+	"context"
+
+	"roster/internal/id"
+)
+
+// Check asks whether a user is in a group.
+type Check struct {
+	User  Ref
+	Group Ref
+}
+
+// MaxChecks is how many pairs one call may ask about.
+const MaxChecks = 1000
+
+// IsMember answers whether a user is in a group now, directly or through groups.
+// "No" is an answer, also when there is no such user or group: who may ask may
+// know, and a caller cannot mistake an error for a yes. It needs [ReadMembers].
+func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[bool], error) {
+	if err := p.may(ReadMembers); err != nil {
+		return Answer[bool]{}, err
+	}
+	if p.User.IsZero() && c.User.Kind == RefID && c.Group.Kind == RefID {
+		st, err := d.picture(ctx, p.Tenant)
+		if err != nil {
+			return Answer[bool]{}, err
+		}
+		if st != nil {
+			u, ok1 := st.User(id.User(c.User.UUID))
+			g, ok2 := st.Group(id.Group(c.Group.UUID))
+			return Answer[bool]{Value: ok1 && ok2 && st.Check(u, g, d.Now().UnixMicro()), Revision: Revision(st.Revision())}, nil
+		}
+	}
+	a, err := d.AreMembers(ctx, p, []Check{c})
+	if err != nil {
+		return Answer[bool]{}, err
+	}
+	return Answer[bool]{Value: a.Value[0], Revision: a.Revision}, nil
+}
+
+// AreMembers answers many checks, in order, at one revision. It needs
+// [ReadMembers].
+func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check) (Answer[[]bool], error) {
+	if len(checks) > MaxChecks {
+		return Answer[[]bool]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: "A call asks about at most 1000 pairs."}
+	}
+	return view(ctx, d, p, ReadMembers, func(l *look) ([]bool, error) {
+		users, groups := make([]Ref, len(checks)), make([]Ref, len(checks))
+		for i, c := range checks {
+			users[i], groups[i] = c.User, c.Group
+		}
+		userNumbers, err := l.UserNumbers(users)
+		if err != nil {
+			return nil, err
+		}
+		groupNumbers, err := l.GroupNumbers(groups)
+		if err != nil {
+			return nil, err
+		}
+		now := l.now()
+		st, err := l.picture()
+		if err != nil {
+			return nil, err
+		}
+		answers := make([]bool, len(checks))
+		for i := range checks {
+			u, g := userNumbers[i], groupNumbers[i]
+			switch {
+			case u == 0 || g == 0:
+			case st != nil:
+				answers[i] = st.Check(u, g, now.UnixMicro())
+			default:
+				if answers[i], err = l.Check(u, g, now); err != nil {
+					return nil, err
+				}
+			}
+		}
+		return answers, nil
+	})
+}

@@ -1,0 +1,294 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"roster/internal/id"
+)
+
+// NewCredential is what a credential is made from. The secret stays with the
+// caller; what verifies it (Hash) and, where clients read it back, its sealed
+// form come in.
+type NewCredential struct {
+	ID         id.Credential
+	Code       int64
+	Kind       CredentialKind
+	Name       string
+	Handle     string
+	User       Ref // zero for a machine's own
+	Parent     id.Credential
+	Grants     Grants
+	Expires    time.Time
+	Sealed     []byte
+	Hash       []byte
+	Attributes Attributes
+
+	// Replace revokes the user's other credentials of the kind, as when a
+	// password is set or a key is reset.
+	Replace bool
+}
+
+// CreateCredential makes a credential. It needs [ManageKeys], every grant the
+// credential gets, and for one that acts for a user whatever that user holds.
+func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCredential) (Answer[Credential], error) {
+	if len(in.Hash) == 0 || in.Kind == "" {
+		return Answer[Credential]{}, &Error{Detail: "The credential has no secret.", Err: errors.New("credential without hash or kind")}
+	}
+	if err := checkText("name", in.Name, MaxName); err != nil {
+		return Answer[Credential]{}, err
+	}
+	if !in.Expires.IsZero() && !d.Now().Before(in.Expires) {
+		return Answer[Credential]{}, invalid("expires.past", "expires", "That moment has passed.")
+	}
+	if in.Grants.Has(Platform) && !p.Tenant.IsZero() {
+		return Answer[Credential]{}, invalid("grant.range", "grants", "A tenant's credential cannot carry platform.")
+	}
+	return write(ctx, d, p, ManageKeys, func(t *tx) (Credential, error) {
+		c := Credential{
+			ID: in.ID, Code: in.Code, Kind: in.Kind, Name: in.Name, Handle: in.Handle, Parent: in.Parent,
+			Grants: in.Grants, Expires: in.Expires, Sealed: in.Sealed, Hash: in.Hash, Attributes: in.Attributes,
+		}
+		if err := t.mustHold(in.Grants.closed(), "That credential"); err != nil {
+			return Credential{}, err
+		}
+		if in.User.Kind != 0 {
+			u, err := t.Writer.User(in.User)
+			if err != nil {
+				return Credential{}, err
+			}
+			if err := t.mayTouch(u.Number); err != nil {
+				return Credential{}, err
+			}
+			c.User = u.ID
+		}
+		if in.Replace {
+			if err := t.revokeAll(CredentialQuery{Kind: in.Kind, User: c.User}); err != nil {
+				return Credential{}, err
+			}
+		}
+		err := t.InsertCredential(&c)
+		return c, err
+	})
+}
+
+// Issue makes a credential for one that was just verified, such as an access
+// token for a client: parent says what it hangs on, and it gets no more grants
+// than that. It sweeps two expired ones of its kind, so that tokens nobody came
+// back for do not pile up.
+func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (Answer[Credential], error) {
+	return write(ctx, d, p, 0, func(t *tx) (Credential, error) {
+		expired, err := t.Writer.Credentials(CredentialQuery{Kind: in.Kind, Expired: t.At()}, 0, 2)
+		if err != nil {
+			return Credential{}, err
+		}
+		for _, c := range expired {
+			if err := t.DeleteCredential(c); err != nil {
+				return Credential{}, err
+			}
+		}
+		// What it hangs on may have been revoked since it was verified.
+		parent, err := t.Writer.Credential(p.Credential)
+		if err != nil {
+			return Credential{}, err
+		}
+		c := Credential{
+			Kind: in.Kind, Name: in.Name, User: p.User, Parent: parent.ID,
+			Grants: in.Grants & p.Grants.closed(), Expires: in.Expires, Hash: in.Hash, Attributes: in.Attributes,
+		}
+		err = t.InsertCredential(&c)
+		return c, err
+	})
+}
+
+// ListCredentials asks for a page of credentials by ascending code.
+type ListCredentials struct {
+	Page
+	Query CredentialQuery
+}
+
+// Credentials lists credentials, without anything secret. It needs [ManageKeys].
+func (d *Directory) Credentials(ctx context.Context, p Principal, in ListCredentials) (Answer[Found[Credential]], error) {
+	return view(ctx, d, p, ManageKeys, func(l *look) (Found[Credential], error) {
+		limit := in.limit()
+		list, err := l.Credentials(in.Query, in.After, limit+1)
+		for i := range list {
+			list[i].Hash, list[i].Sealed = nil, nil
+		}
+		return found(list, limit, func(c Credential) int64 { return c.Code }), err
+	})
+}
+
+// RevokeCredential ends a credential and all that was issued for it, at once and
+// on every node. It needs [ManageKeys] and every grant the credential carries.
+func (d *Directory) RevokeCredential(ctx context.Context, p Principal, which id.Credential) (Answer[Credential], error) {
+	return write(ctx, d, p, ManageKeys, func(t *tx) (Credential, error) {
+		c, err := t.Writer.Credential(which)
+		if err != nil {
+			return c, err
+		}
+		if err := t.mustHold(c.Grants.closed(), "That credential"); err != nil {
+			return c, err
+		}
+		return c, t.revoke(c)
+	})
+}
+
+// revoke deletes a credential and those issued for it.
+func (t *tx) revoke(c Credential) error {
+	if err := t.revokeAll(CredentialQuery{Parent: c.ID}); err != nil {
+		return err
+	}
+	return t.DeleteCredential(c)
+}
+
+func (t *tx) revokeAll(q CredentialQuery) error {
+	for {
+		list, err := t.Writer.Credentials(q, 0, MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if err := t.revoke(c); err != nil {
+				return err
+			}
+		}
+		if len(list) < MaxPage {
+			return nil
+		}
+	}
+}
+
+// credentialKey is what a credential is found by.
+type credentialKey struct {
+	kind CredentialKind
+	hash string
+}
+
+// knownCredential is a credential that was read once, good for one epoch of its
+// tenant.
+type knownCredential struct {
+	Credential
+	epoch uint64
+}
+
+// maxKnown bounds how many credentials are remembered; above it all are
+// forgotten, which costs one read each.
+const maxKnown = 100000
+
+// CredentialByHash finds the credential that proves itself with the hash, as it
+// is now on every node: [ErrNoCredential] if there is none or if it was revoked.
+// It does not look at expiry. It is for package authn, which is why it asks for
+// no principal.
+func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, hash []byte) (Credential, error) {
+	key := credentialKey{kind, string(hash)}
+	if known, ok := d.credentials.Load(key); ok {
+		c := known.(*knownCredential)
+		if err := d.fresh(ctx, c.Tenant); err != nil {
+			return Credential{}, err
+		}
+		if c.epoch == d.follower(c.Tenant).epoch.Load() {
+			return c.Credential, nil
+		}
+		d.unknow(key)
+	}
+	c, err := d.store.CredentialByHash(ctx, kind, hash)
+	if err != nil {
+		return Credential{}, err
+	}
+	// Read it again inside its tenant, to know at which revision it was so. The
+	// epoch is taken first: should a revocation be seen meanwhile, what is kept
+	// here is of an epoch that has passed.
+	f := d.follower(c.Tenant)
+	epoch := f.epoch.Load()
+	var rev Revision
+	err = d.store.View(ctx, c.Tenant, func(r Reader) (err error) {
+		if rev, err = r.Revision(); err != nil {
+			return err
+		}
+		c, err = r.Credential(c.ID)
+		return err
+	})
+	if errors.Is(err, NotFound) {
+		return Credential{}, ErrNoCredential
+	}
+	if err != nil {
+		return Credential{}, err
+	}
+	f.seen.CompareAndSwap(0, uint64(rev)) // nothing older is remembered of the tenant
+	if Revision(f.seen.Load()) <= rev {
+		if d.known.Add(1) > maxKnown {
+			d.credentials.Clear()
+			d.known.Store(1)
+		}
+		d.credentials.Store(key, &knownCredential{Credential: c, epoch: epoch})
+	}
+	return c, nil
+}
+
+func (d *Directory) unknow(key credentialKey) {
+	if _, had := d.credentials.LoadAndDelete(key); had {
+		d.known.Add(-1)
+	}
+}
+
+// fresh brings what is remembered of a tenant up to what other nodes have
+// acknowledged.
+func (d *Directory) fresh(ctx context.Context, t id.Tenant) error {
+	fence, err := d.store.Fence(ctx, t)
+	if err != nil || fence <= Revision(d.follower(t).seen.Load()) {
+		return err
+	}
+	return d.catchUp(ctx, t, fence)
+}
+
+// PasswordOf finds a user and the password credential that it signs in with:
+// [ErrNoUser] if there is no such user, [ErrNoCredential] if it has no password.
+// It is for package authn.
+func (d *Directory) PasswordOf(ctx context.Context, t id.Tenant, ref Ref, kind CredentialKind) (User, Credential, error) {
+	var u User
+	var c Credential
+	err := d.store.View(ctx, t, func(r Reader) (err error) {
+		if u, err = r.User(ref); err != nil {
+			return err
+		}
+		list, err := r.Credentials(CredentialQuery{Kind: kind, User: u.ID}, 0, 1)
+		if err == nil && len(list) == 0 {
+			err = ErrNoCredential
+		}
+		if err == nil {
+			c = list[0]
+		}
+		return err
+	})
+	return u, c, err
+}
+
+// UserActive reports whether the user that a credential acts for can act now.
+// It is for package authn.
+func (d *Directory) UserActive(ctx context.Context, t id.Tenant, user id.User) (bool, error) {
+	st, err := d.picture(ctx, t)
+	if err != nil {
+		return false, err
+	}
+	if st != nil {
+		n, ok := st.User(user)
+		return ok && st.Active(n, d.Now().UnixMicro()), nil
+	}
+	var active bool
+	err = d.store.View(ctx, t, func(r Reader) error {
+		u, err := r.User(ByUser(user))
+		active = err == nil && u.ActiveAt(d.Now())
+		if errors.Is(err, NotFound) {
+			return nil
+		}
+		return err
+	})
+	return active, err
+}
+
+// Touch notes when credentials were last used.
+func (d *Directory) Touch(ctx context.Context, used map[id.Credential]time.Time) error {
+	return d.store.Touch(ctx, used)
+}

@@ -1,0 +1,201 @@
+package directory
+
+import (
+	"context"
+	"errors"
+	"reflect"
+
+	"roster/internal/id"
+)
+
+// NewGroup is what a group is created from.
+type NewGroup struct {
+	ID     id.Group // zero ID, Number and Code for fresh ones
+	Number id.Number
+	Code   int64
+
+	Name        string
+	Description string
+	Grants      Grants
+	BuiltIn     bool
+	Externals   map[string]string
+	Attributes  Attributes
+
+	// UniqueName refuses a name that another group bears, for dialects that
+	// promise it; in the core names may repeat.
+	UniqueName bool
+}
+
+// CreateGroup makes a group. It needs [WriteGroups] and whatever it grants.
+func (d *Directory) CreateGroup(ctx context.Context, p Principal, in NewGroup) (Answer[Group], error) {
+	g := Group{
+		ID: in.ID, Number: in.Number, Code: in.Code, Name: in.Name, Description: in.Description,
+		Grants: in.Grants, BuiltIn: in.BuiltIn, Externals: in.Externals, Attributes: in.Attributes,
+	}
+	if err := checkGroup(g); err != nil {
+		return Answer[Group]{}, err
+	}
+	return write(ctx, d, p, WriteGroups, func(t *tx) (Group, error) {
+		g := g
+		if err := t.mustHold(g.Grants, "That group"); err != nil {
+			return Group{}, err
+		}
+		if in.UniqueName {
+			if err := t.nameFree(g.Name, 0); err != nil {
+				return Group{}, err
+			}
+		}
+		err := t.InsertGroup(&g)
+		return g, err
+	})
+}
+
+// nameFree refuses a name that a group other than self bears.
+func (t *tx) nameFree(name string, self id.Number) error {
+	g, err := t.Writer.Group(ByName(name))
+	switch {
+	case errors.Is(err, NotFound):
+		return nil
+	case err == nil && g.Number == self:
+		return nil
+	case err == nil || errors.Is(err, Conflict):
+		return conflict("group.name.taken", "name", "That name is taken.")
+	}
+	return err
+}
+
+func checkGroup(g Group) error {
+	if g.Name != "" { // some dialects have groups without a name
+		if err := checkText("name", g.Name, MaxName); err != nil {
+			return err
+		}
+	}
+	if err := checkText("description", g.Description, MaxDescription); err != nil {
+		return err
+	}
+	if g.Number > id.MaxNumber {
+		return invalid("number.range", "number", "A number is from 1 to %d.", id.MaxNumber)
+	}
+	if g.Code < 0 {
+		return invalid("code.range", "code", "A code is a positive integer.")
+	}
+	if g.Grants&^InTenant != 0 {
+		return invalid("grant.range", "grants", "A group cannot carry %s.", g.Grants&^InTenant)
+	}
+	return checkExternals(g.Externals)
+}
+
+// Group finds one group. It needs [ReadGroups].
+func (d *Directory) Group(ctx context.Context, p Principal, ref Ref) (Answer[Group], error) {
+	return view(ctx, d, p, ReadGroups, func(l *look) (Group, error) { return l.Group(ref) })
+}
+
+// ListGroups asks for a page of groups by ascending number.
+type ListGroups struct {
+	Page
+	Filter GroupFilter
+}
+
+// Groups lists groups. It needs [ReadGroups].
+func (d *Directory) Groups(ctx context.Context, p Principal, in ListGroups) (Answer[Found[Group]], error) {
+	return view(ctx, d, p, ReadGroups, func(l *look) (Found[Group], error) {
+		limit := in.limit()
+		list, err := l.ListGroups(in.Filter, id.Number(in.After), limit+1)
+		return found(list, limit, func(g Group) int64 { return int64(g.Number) }), err
+	})
+}
+
+// GroupUpdate says what to change of a group; nil fields stay.
+type GroupUpdate struct {
+	Group     Ref
+	IfVersion int64
+
+	Name        *string
+	Description *string
+	Grants      *Grants
+	Externals   *map[string]string
+	Attributes  Attributes // as in [UserUpdate]
+	UniqueName  bool       // as in [NewGroup]
+}
+
+// UpdateGroup changes a group. It needs [WriteGroups], and to change what the
+// group grants it needs what it granted and what it will.
+func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate) (Answer[Group], error) {
+	return write(ctx, d, p, WriteGroups, func(t *tx) (Group, error) {
+		before, err := t.Writer.Group(in.Group)
+		if err != nil {
+			return Group{}, err
+		}
+		if in.IfVersion != 0 && in.IfVersion != before.Version {
+			return Group{}, stale(before.Version)
+		}
+		after := before
+		assign(&after.Name, in.Name)
+		assign(&after.Description, in.Description)
+		assign(&after.Grants, in.Grants)
+		assign(&after.Externals, in.Externals)
+		after.Attributes = before.Attributes.patched(in.Attributes)
+		if reflect.DeepEqual(before, after) {
+			return before, nil
+		}
+		if err := checkGroup(after); err != nil {
+			return Group{}, err
+		}
+		if after.Grants != before.Grants {
+			if err := t.mustHold(before.Grants.closed()|after.Grants.closed(), "That group"); err != nil {
+				return Group{}, err
+			}
+		}
+		if in.UniqueName && in.Name != nil {
+			if err := t.nameFree(after.Name, before.Number); err != nil {
+				return Group{}, err
+			}
+		}
+		if err := t.keepingAdmin(after.Grants != before.Grants, func() error { return t.Writer.UpdateGroup(before, after) }); err != nil {
+			return Group{}, err
+		}
+		after.Version, after.Modified = before.Version+1, t.At()
+		return after, nil
+	})
+}
+
+// DeleteGroup deletes a group with its memberships, as a group and as a member;
+// nobody else is deleted. It needs [WriteGroups] and whatever the group confers.
+func (d *Directory) DeleteGroup(ctx context.Context, p Principal, in Deletion) (Answer[Group], error) {
+	return write(ctx, d, p, WriteGroups, func(t *tx) (Group, error) {
+		g, err := t.Writer.Group(in.Ref)
+		if err != nil {
+			return Group{}, err
+		}
+		if in.IfVersion != 0 && in.IfVersion != g.Version {
+			return Group{}, stale(g.Version)
+		}
+		if g.BuiltIn {
+			return Group{}, forbidden("group.builtin", "A built-in group cannot be deleted.")
+		}
+		if err := t.mayRule(g.Number); err != nil {
+			return Group{}, err
+		}
+		admin, err := t.conferAdmin(g.Number)
+		if err != nil {
+			return Group{}, err
+		}
+		return g, t.keepingAdmin(admin, func() error {
+			members, err := t.edgesOf(MembershipQuery{Group: g.Number})
+			if err != nil {
+				return err
+			}
+			if in.IfEmpty && len(members) > 0 {
+				return conflict("group.members", "", "The group has members.")
+			}
+			above, err := t.edgesOf(MembershipQuery{Member: id.GroupMember(g.Number)})
+			if err != nil {
+				return err
+			}
+			if err := t.DeleteEdges(append(members, above...)); err != nil {
+				return err
+			}
+			return t.Writer.DeleteGroup(g)
+		})
+	})
+}

@@ -1,0 +1,706 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"roster/internal/id"
+	"roster/internal/index"
+)
+
+// MaxBatch is how many items one membership batch may carry.
+const MaxBatch = 10000
+
+// MemberRef names a user, or a group, to stand in a group.
+type MemberRef struct {
+	IsGroup bool
+	Ref     Ref
+}
+
+// Mode says what a batch does when one of its items is wrong.
+type Mode uint8
+
+// The modes.
+const (
+	Atomic Mode = iota // nothing is done
+	Each               // the others are done
+)
+
+// Outcome is what became of one item of a batch.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Added Outcome = iota + 1
+	Already
+	Updated // was a member, and stands otherwise now
+	Removed
+	Absent
+	Bad // is not a member that could be: see [Result.Problem]
+)
+
+var outcomeNames = [...]string{"", "added", "already", "updated", "removed", "absent", "invalid"}
+
+// String returns the outcome's name.
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// Result is what became of one item: its outcome, who it named, and for [Bad]
+// what was wrong.
+type Result struct {
+	Outcome Outcome
+	Edge    Edge
+	Problem *Error
+}
+
+// MembersChange asks to add members to one group and to remove members from it.
+// Additions are made first, so a member that is in both lists ends outside.
+type MembersChange struct {
+	Group    Ref
+	Add      []MemberRef
+	Remove   []MemberRef
+	Mode     Mode
+	Standing Standing // of those added
+
+	// Keep leaves a member who is there already standing as before; otherwise
+	// it is made to stand as Standing says.
+	Keep bool
+}
+
+// MembersResult says what became of each item of a batch, in order.
+type MembersResult struct {
+	Group  Group
+	Add    []Result
+	Remove []Result
+}
+
+// ChangeMembers adds and removes members of one group in one transaction and a
+// number of statements that does not depend on how many. It needs
+// [WriteMembers] and whatever the group confers.
+func (d *Directory) ChangeMembers(ctx context.Context, p Principal, in MembersChange) (Answer[MembersResult], error) {
+	if err := checkBatch(len(in.Add)+len(in.Remove), in.Standing); err != nil {
+		return Answer[MembersResult]{}, err
+	}
+	return write(ctx, d, p, WriteMembers, func(t *tx) (MembersResult, error) {
+		g, err := t.Writer.Group(in.Group)
+		if err != nil {
+			return MembersResult{}, err
+		}
+		members, err := t.members(append(append(make([]MemberRef, 0, len(in.Add)+len(in.Remove)), in.Add...), in.Remove...))
+		if err != nil {
+			return MembersResult{}, err
+		}
+		items := make([]item, len(members))
+		for i, m := range members {
+			items[i].edge = Edge{Group: g.Number, Member: m}
+			if m == 0 {
+				items[i].problem = ErrNoUser
+				if i < len(in.Add) && in.Add[i].IsGroup || i >= len(in.Add) && in.Remove[i-len(in.Add)].IsGroup {
+					items[i].problem = ErrNoGroup
+				}
+			}
+		}
+		add, remove := items[:len(in.Add)], items[len(in.Add):]
+		results, err := t.change(add, remove, in.Mode, in.Standing, in.Keep)
+		if err != nil {
+			return MembersResult{}, err
+		}
+		return MembersResult{Group: g, Add: results[:len(add)], Remove: results[len(add):]}, nil
+	})
+}
+
+// GroupsChange asks to put one member into groups and take it out of groups.
+type GroupsChange struct {
+	Member   MemberRef
+	Add      []Ref
+	Remove   []Ref
+	Mode     Mode
+	Standing Standing
+	Keep     bool // as in [MembersChange]
+
+	// Replace takes the member out of every group that is not in Add.
+	Replace bool
+
+	// AtMost and AtLeast, unless zero, are how many groups the member may stand
+	// in directly when all is done; outside of that nothing is done.
+	AtMost, AtLeast int
+}
+
+// GroupsResult says what became of each item of a [GroupsChange], in order.
+// Left are the groups taken away by Replace.
+type GroupsResult struct {
+	Member id.Member
+	Add    []Result
+	Remove []Result
+	Left   []Edge
+}
+
+// ChangeGroups changes which groups one member stands in, in one transaction and
+// a number of statements that does not depend on how many. It needs
+// [WriteMembers] and whatever the groups confer.
+func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChange) (Answer[GroupsResult], error) {
+	if err := checkBatch(len(in.Add)+len(in.Remove), in.Standing); err != nil {
+		return Answer[GroupsResult]{}, err
+	}
+	return write(ctx, d, p, WriteMembers, func(t *tx) (GroupsResult, error) {
+		members, err := t.members([]MemberRef{in.Member})
+		if err != nil {
+			return GroupsResult{}, err
+		}
+		member := members[0]
+		if member == 0 && in.Member.IsGroup {
+			return GroupsResult{}, ErrNoGroup
+		}
+		if member == 0 {
+			return GroupsResult{}, ErrNoUser
+		}
+		groups, err := t.Writer.GroupNumbers(append(append(make([]Ref, 0, len(in.Add)+len(in.Remove)), in.Add...), in.Remove...))
+		if err != nil {
+			return GroupsResult{}, err
+		}
+		items := make([]item, len(groups))
+		for i, g := range groups {
+			items[i].edge = Edge{Group: g, Member: member}
+			if g == 0 {
+				items[i].problem = ErrNoGroup
+			}
+		}
+		out := GroupsResult{Member: member}
+		add, remove := items[:len(in.Add)], items[len(in.Add):]
+		if in.Replace {
+			all, err := t.edgesOf(MembershipQuery{Member: member})
+			if err != nil {
+				return GroupsResult{}, err
+			}
+			wanted := map[id.Number]bool{}
+			for _, i := range add {
+				wanted[i.edge.Group] = true
+			}
+			for _, e := range all {
+				if !wanted[e.Group] {
+					out.Left = append(out.Left, e)
+					remove = append(remove, item{edge: e})
+				}
+			}
+		}
+		results, err := t.change(add, remove, in.Mode, in.Standing, in.Keep)
+		if err != nil {
+			return GroupsResult{}, err
+		}
+		out.Add, out.Remove = results[:len(add)], results[len(add):len(in.Add)+len(in.Remove)]
+		if in.AtMost == 0 && in.AtLeast == 0 {
+			return out, nil
+		}
+		now, err := t.edgesOf(MembershipQuery{Member: member})
+		if err == nil && in.AtMost > 0 && len(now) > in.AtMost && anyOutcome(results, Added) {
+			err = conflict("membership.limit", "groups", "A user may be in at most %d groups.", in.AtMost)
+		}
+		if err == nil && len(now) < in.AtLeast && anyOutcome(results, Removed) {
+			err = conflict("membership.minimum", "groups", "A user must stay in at least %d groups.", in.AtLeast)
+		}
+		return out, err
+	})
+}
+
+func anyOutcome(results []Result, o Outcome) bool {
+	for _, r := range results {
+		if r.Outcome == o {
+			return true
+		}
+	}
+	return false
+}
+
+func checkBatch(n int, s Standing) error {
+	if n > MaxBatch {
+		return &Error{Kind: TooLarge, Code: "batch.large", Detail: fmt.Sprintf("A batch holds at most %d items.", MaxBatch)}
+	}
+	if !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until) {
+		return invalid("validity.empty", "valid_until", "A membership must start before it ends.")
+	}
+	for _, at := range []time.Time{s.From, s.Until} {
+		if !at.IsZero() && (at.Year() < 1971 || at.Year() > 9999) {
+			return invalid("validity.range", "valid_from", "A date is from 1971 to 9999.")
+		}
+	}
+	if err := checkText("source", s.Source, MaxName); err != nil {
+		return err
+	}
+	return checkText("reason", s.Reason, MaxReason)
+}
+
+// members resolves who is named, in order, 0 for nobody.
+func (t *tx) members(refs []MemberRef) ([]id.Member, error) {
+	var users, groups []Ref
+	for _, r := range refs {
+		if r.IsGroup {
+			groups = append(groups, r.Ref)
+		} else {
+			users = append(users, r.Ref)
+		}
+	}
+	var userNumbers, groupNumbers []id.Number
+	var err error
+	if len(users) > 0 {
+		if userNumbers, err = t.Writer.UserNumbers(users); err != nil {
+			return nil, err
+		}
+	}
+	if len(groups) > 0 {
+		if groupNumbers, err = t.Writer.GroupNumbers(groups); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]id.Member, len(refs))
+	for i, r := range refs {
+		if r.IsGroup {
+			out[i], groupNumbers = id.GroupMember(groupNumbers[0]), groupNumbers[1:]
+		} else {
+			out[i], userNumbers = id.UserMember(userNumbers[0]), userNumbers[1:]
+		}
+	}
+	return out, nil
+}
+
+// item is one edge to be made or ended, or what was wrong with it.
+type item struct {
+	edge    Edge
+	problem *Error
+}
+
+// change makes and ends memberships: every way to do so comes through here, so
+// the rules are kept here. Results are by item index, additions first.
+func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Result, error) {
+	s.From, s.Until = s.From.UTC().Truncate(time.Microsecond), s.Until.UTC().Truncate(time.Microsecond)
+	results := make([]Result, 0, len(add)+len(remove))
+	if err := t.refuseCycles(add); err != nil {
+		return nil, err
+	}
+	touched := map[id.Number]bool{}
+	var edges []Edge
+	for _, list := range [][]item{add, remove} {
+		for _, i := range list {
+			switch {
+			case i.problem == nil:
+				edges = append(edges, i.edge)
+				touched[i.edge.Group] = true
+			case mode == Atomic:
+				return nil, i.problem
+			}
+		}
+	}
+	groups := make([]id.Number, 0, len(touched))
+	for g := range touched {
+		groups = append(groups, g)
+	}
+	if err := t.mayRule(groups...); err != nil {
+		return nil, err
+	}
+	admin, err := t.conferAdmin(groups...)
+	if err != nil {
+		return nil, err
+	}
+	standing, err := t.Writer.Standing(edges)
+	if err != nil {
+		return nil, err
+	}
+	stands := make(map[Edge]Standing, len(standing))
+	for _, m := range standing {
+		stands[m.Edge] = m.Standing
+	}
+
+	var inserts, updates, ended, deletes []Edge
+	now := t.At()
+	done := make(map[Edge]bool, len(add))
+	for _, i := range add {
+		r := Result{Edge: i.edge, Outcome: Already}
+		was, present := stands[i.edge]
+		switch {
+		case i.problem != nil:
+			r.Outcome, r.Problem = Bad, i.problem
+		case done[i.edge]:
+		case present && !was.Until.IsZero() && !now.Before(was.Until):
+			// It ended by the clock: this is a new membership.
+			r.Outcome = Added
+			ended = append(ended, i.edge)
+			inserts = append(inserts, i.edge)
+		case present && (keep || was == s):
+		case present:
+			r.Outcome = Updated
+			updates = append(updates, i.edge)
+		default:
+			r.Outcome = Added
+			inserts = append(inserts, i.edge)
+		}
+		done[i.edge] = true
+		results = append(results, r)
+	}
+	for _, e := range inserts {
+		stands[e] = s
+	}
+	for _, i := range remove {
+		r := Result{Edge: i.edge, Outcome: Absent}
+		if i.problem != nil {
+			r.Outcome, r.Problem = Bad, i.problem
+		} else if was, present := stands[i.edge]; present {
+			deletes = append(deletes, i.edge)
+			delete(stands, i.edge)
+			if was.Until.IsZero() || now.Before(was.Until) {
+				r.Outcome = Removed
+			}
+		}
+		results = append(results, r)
+	}
+	takes := len(updates)+len(deletes)+len(ended) > 0
+	return results, t.keepingAdmin(admin && takes, func() error {
+		if err := t.DeleteEdges(ended); err != nil {
+			return err
+		}
+		if err := t.InsertEdges(inserts, s); err != nil {
+			return err
+		}
+		if err := t.UpdateEdges(updates, s); err != nil {
+			return err
+		}
+		return t.DeleteEdges(deletes)
+	})
+}
+
+// refuseCycles marks the links among the items that would put a group inside
+// itself. Links whose dates have passed count: dates can be changed back.
+func (t *tx) refuseCycles(add []item) error {
+	for n, i := range add {
+		child, ok := i.edge.Member.Group()
+		if !ok || i.problem != nil {
+			continue
+		}
+		path, err := t.pathUp(i.edge.Group, child, add[:n])
+		if err != nil {
+			return err
+		}
+		if path == nil {
+			continue
+		}
+		groups, err := t.Writer.Groups(path)
+		if err != nil {
+			return err
+		}
+		names := map[id.Number]string{}
+		for _, g := range groups {
+			names[g.Number] = g.Name
+		}
+		text := make([]string, len(path))
+		for i, g := range path {
+			text[i] = names[g]
+		}
+		add[n].problem = conflict("group.cycle", "members", "That would put a group inside itself: %s.",
+			strings.Join(append([]string{text[len(text)-1]}, text...), " in "))
+	}
+	return nil
+}
+
+// pathUp returns the groups from one up to another, both included, along links
+// that stand or are about to; nil if there is no way.
+func (t *tx) pathUp(from, to id.Number, pending []item) ([]id.Number, error) {
+	came := map[id.Number]id.Number{from: 0}
+	level := []id.Number{from}
+	for len(level) > 0 && came[to] == 0 && from != to {
+		links, err := t.Writer.Links(level, true)
+		if err != nil {
+			return nil, err
+		}
+		here := make(map[id.Number]bool, len(level))
+		for _, g := range level {
+			here[g] = true
+		}
+		var next []id.Number
+		step := func(child, parent id.Number) {
+			if _, seen := came[parent]; !seen && here[child] {
+				came[parent] = child
+				next = append(next, parent)
+			}
+		}
+		for _, l := range links {
+			child, _ := l.Member.Group()
+			step(child, l.Group)
+		}
+		for _, p := range pending {
+			if child, ok := p.edge.Member.Group(); ok && p.problem == nil {
+				step(child, p.edge.Group)
+			}
+		}
+		level = next
+	}
+	if _, ok := came[to]; !ok {
+		return nil, nil
+	}
+	var path []id.Number
+	for g := to; g != 0; g = came[g] {
+		path = append([]id.Number{g}, path...)
+	}
+	return path, nil
+}
+
+// Membership finds how one member stands directly in one group, whether or not
+// it holds now: [ErrNoMembership] if it does not stand there. It needs
+// [ReadMembers].
+func (d *Directory) Membership(ctx context.Context, p Principal, group Ref, member MemberRef) (Answer[Membership], error) {
+	return view(ctx, d, p, ReadMembers, func(l *look) (Membership, error) {
+		var zero Membership
+		g, err := l.Group(group)
+		if err != nil {
+			return zero, err
+		}
+		q := MembershipQuery{Group: g.Number, Limit: 1}
+		var m id.Member
+		if member.IsGroup {
+			child, err := l.Group(member.Ref)
+			if err != nil {
+				return zero, err
+			}
+			m = id.GroupMember(child.Number)
+		} else {
+			u, err := l.User(member.Ref)
+			if err != nil {
+				return zero, err
+			}
+			m = id.UserMember(u.Number)
+		}
+		q.After = MemberCursor(m) - 1
+		list, err := l.Memberships(q)
+		if err != nil {
+			return zero, err
+		}
+		if len(list) == 0 || list[0].Member != m {
+			return zero, ErrNoMembership
+		}
+		return list[0], nil
+	})
+}
+
+// ListMembers asks for a page of a group's members, or (with a Member instead)
+// of the groups that a member stands in.
+type ListMembers struct {
+	Page
+	Group  Ref
+	Member MemberRef
+
+	// Transitive includes those who are in through groups, and then lists users
+	// only (of a group) by ascending number.
+	Transitive bool
+
+	// Standing lists everyone who stands there directly, also those whose
+	// membership does not hold now and users who are not active.
+	Standing bool
+}
+
+// MemberOf is one entry of a list of members or of groups. Membership is zero
+// if it comes through groups alone.
+type MemberOf struct {
+	User       *User
+	Group      *Group
+	Membership Membership
+}
+
+// Members lists who is in a group. It needs [ReadMembers].
+func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
+	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
+		var none Found[MemberOf]
+		g, err := l.Group(in.Group)
+		if err != nil {
+			return none, err
+		}
+		limit := in.limit()
+		if in.Transitive {
+			numbers, err := l.membersAfter(g.Number, id.Number(in.After), limit+1)
+			if err != nil {
+				return none, err
+			}
+			page := found(numbers, limit, func(n id.Number) int64 { return int64(n) })
+			edges := make([]Edge, len(page.Items))
+			for i, n := range page.Items {
+				edges[i] = Edge{Group: g.Number, Member: id.UserMember(n)}
+			}
+			items, err := l.describe(edges, false)
+			return Found[MemberOf]{Items: items, Next: page.Next}, err
+		}
+		list, err := l.Memberships(MembershipQuery{Group: g.Number, After: in.After, Limit: limit + 1, At: l.unless(in.Standing)})
+		if err != nil {
+			return none, err
+		}
+		page := found(list, limit, func(m Membership) int64 { return MemberCursor(m.Member) })
+		return l.describeAll(page, false)
+	})
+}
+
+// GroupsOf lists the groups that a member is in, by ascending number. It needs
+// [ReadMembers].
+func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
+	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
+		var none Found[MemberOf]
+		var m id.Member
+		if in.Member.IsGroup {
+			g, err := l.Group(in.Member.Ref)
+			if err != nil {
+				return none, err
+			}
+			m = id.GroupMember(g.Number)
+		} else {
+			u, err := l.User(in.Member.Ref)
+			if err != nil {
+				return none, err
+			}
+			m = id.UserMember(u.Number)
+			if !in.Standing && !u.ActiveAt(l.now()) {
+				return Found[MemberOf]{Items: []MemberOf{}}, nil
+			}
+		}
+		limit := in.limit()
+		if in.Transitive {
+			numbers, err := l.groupsOf(m)
+			if err != nil {
+				return none, err
+			}
+			edges := make([]Edge, 0, limit+1)
+			for _, n := range numbers {
+				if int64(n) > in.After && len(edges) <= limit {
+					edges = append(edges, Edge{Group: n, Member: m})
+				}
+			}
+			page := found(edges, limit, func(e Edge) int64 { return int64(e.Group) })
+			items, err := l.describe(page.Items, true)
+			return Found[MemberOf]{Items: items, Next: page.Next}, err
+		}
+		list, err := l.Memberships(MembershipQuery{Member: m, After: in.After, Limit: limit + 1, At: l.unless(in.Standing)})
+		if err != nil {
+			return none, err
+		}
+		page := found(list, limit, func(m Membership) int64 { return int64(m.Group) })
+		return l.describeAll(page, true)
+	})
+}
+
+// unless is the moment at which memberships must hold, or none at all.
+func (l *look) unless(standing bool) time.Time {
+	if standing {
+		return time.Time{}
+	}
+	return l.now()
+}
+
+// describe looks up who or what is on the far side of the edges: their groups,
+// or else their members.
+func (l *look) describe(edges []Edge, groups bool) ([]MemberOf, error) {
+	list, err := l.Standing(edges)
+	if err != nil {
+		return nil, err
+	}
+	stands := make(map[Edge]Membership, len(list))
+	for _, m := range list {
+		stands[m.Edge] = m
+	}
+	page := Found[Membership]{Items: make([]Membership, len(edges))}
+	for i, e := range edges {
+		page.Items[i] = stands[e]
+		page.Items[i].Edge = e
+	}
+	out, err := l.describeAll(page, groups)
+	for i := range out.Items {
+		if out.Items[i].Membership.Serial == 0 {
+			out.Items[i].Membership = Membership{}
+		}
+	}
+	return out.Items, err
+}
+
+func (l *look) describeAll(page Found[Membership], groups bool) (Found[MemberOf], error) {
+	out := Found[MemberOf]{Items: make([]MemberOf, 0, len(page.Items)), Next: page.Next}
+	var userNumbers, groupNumbers []id.Number
+	for _, m := range page.Items {
+		if groups {
+			groupNumbers = append(groupNumbers, m.Group)
+		} else if u, ok := m.Member.User(); ok {
+			userNumbers = append(userNumbers, u)
+		} else if g, ok := m.Member.Group(); ok {
+			groupNumbers = append(groupNumbers, g)
+		}
+	}
+	users, err := l.Users(userNumbers)
+	if err != nil {
+		return out, err
+	}
+	found, err := l.Groups(groupNumbers)
+	if err != nil {
+		return out, err
+	}
+	userBy := make(map[id.Number]*User, len(users))
+	for i := range users {
+		userBy[users[i].Number] = &users[i]
+	}
+	groupBy := make(map[id.Number]*Group, len(found))
+	for i := range found {
+		groupBy[found[i].Number] = &found[i]
+	}
+	for _, m := range page.Items {
+		entry := MemberOf{Membership: m}
+		if groups {
+			entry.Group = groupBy[m.Group]
+		} else if u, ok := m.Member.User(); ok {
+			entry.User = userBy[u]
+		} else if g, ok := m.Member.Group(); ok {
+			entry.Group = groupBy[g]
+		}
+		if entry.User != nil || entry.Group != nil {
+			out.Items = append(out.Items, entry)
+		}
+	}
+	return out, nil
+}
+
+// membersAfter returns the users in a group, directly and through groups, after
+// a number: from the index if it is at this transaction's revision.
+func (l *look) membersAfter(group, after id.Number, limit int) ([]id.Number, error) {
+	st, err := l.picture()
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return l.MembersOf(group, l.now(), after, limit)
+	}
+	return st.MembersAfter(group, after, l.now().UnixMicro(), true, limit), nil
+}
+
+// groupsOf returns the groups that a member is in, directly and through groups.
+func (l *look) groupsOf(m id.Member) ([]id.Number, error) {
+	st, err := l.picture()
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return l.Reader.GroupsOf(m, l.now())
+	}
+	if u, ok := m.User(); ok {
+		return st.Groups(u, l.now().UnixMicro(), true), nil
+	}
+	g, _ := m.Group()
+	return st.Parents(g, l.now().UnixMicro(), true), nil
+}
+
+// picture returns the index of the tenant if it is at exactly the revision of
+// this transaction, so that one answer is about one state; nil otherwise.
+func (l *look) picture() (*index.State, error) {
+	rev, err := l.Revision()
+	if err != nil {
+		return nil, err
+	}
+	st := l.d.index.Get(l.p.Tenant)
+	if st == nil {
+		l.d.warm(l.p.Tenant)
+		return nil, nil
+	}
+	if Revision(st.Revision()) != rev {
+		return nil, nil
+	}
+	return st, nil
+}

@@ -1,0 +1,41 @@
+package directory
+
+// DefaultPage and MaxPage bound how many things one page holds.
+const (
+	DefaultPage = 100
+	MaxPage     = 1000
+)
+
+// Page asks for part of a list by keyset: at most Limit things after the one
+// the previous page ended with, so that the thousandth page costs what the first
+// does. The zero After is the start; the zero Limit is [DefaultPage].
+type Page struct {
+	After int64
+	Limit int
+}
+
+func (p Page) limit() int {
+	switch {
+	case p.Limit <= 0:
+		return DefaultPage
+	case p.Limit > MaxPage:
+		return MaxPage
+	}
+	return p.Limit
+}
+
+// Found is one page of a list. Next is the After of the following page, or 0 at
+// the end.
+type Found[T any] struct {
+	Items []T
+	Next  int64
+}
+
+// found cuts items, of which one more than limit were read, down to a page.
+func found[T any](items []T, limit int, key func(T) int64) Found[T] {
+	if len(items) <= limit {
+		return Found[T]{Items: items}
+	}
+	items = items[:limit]
+	return Found[T]{Items: items, Next: key(items[limit-1])}
+}

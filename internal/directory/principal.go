@@ -1,0 +1,62 @@
+package directory
+
+import (
+	"roster/internal/id"
+)
+
+// Principal is who is asking: what a verified credential proved, bound to the
+// one tenant the request is about. Operations take it as an argument, so one
+// without a principal does not compile; the zero Principal may do nothing.
+type Principal struct {
+	// Tenant is the tenant the principal acts in. It comes from the credential,
+	// or, for a platform credential, from the path after the credential was
+	// found to reach it.
+	Tenant id.Tenant
+
+	// Credential is what was presented.
+	Credential id.Credential
+
+	// User is the user the credential acts for, zero for a machine's key. A
+	// principal with a user can never do more than that user's groups grant at
+	// the moment of the transaction.
+	User id.User
+
+	// Grants is the upper bound the credential sets.
+	Grants Grants
+
+	// Name is what the change log shows for the actor, for people to read.
+	Name string
+
+	// Dialect and Request say which door the request came through and under
+	// which request id; both go into the change log.
+	Dialect string
+	Request string
+
+	// Once makes a write happen at most once; see [Once].
+	Once *Once
+}
+
+// Once asks that a write with this key happens at most once: the answer is kept
+// in the same transaction as the change, and a repetition with the same
+// fingerprint gets that answer back instead of being carried out again.
+type Once struct {
+	Key         string
+	Fingerprint [32]byte // of everything that makes the request what it is
+
+	// Encode renders the answer of the operation for keeping. It runs inside
+	// the transaction, so it must be quick and touch nothing.
+	Encode func(answer any, rev Revision) []byte
+
+	// Replay is set to the kept answer if there was one. The operation then
+	// returns [ErrReplayed].
+	Replay []byte
+}
+
+// ErrReplayed is returned by a write that was carried out before; the answer it
+// had is in [Once.Replay].
+var ErrReplayed = &Error{Kind: Conflict, Code: "idempotency.replayed", Detail: "This request was carried out before."}
+
+// actor returns how the change log names p.
+func (p Principal) actor() Actor {
+	return Actor{Credential: p.Credential, User: p.User, Name: p.Name}
+}

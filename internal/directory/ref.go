@@ -1,0 +1,59 @@
+package directory
+
+import (
+	"strings"
+
+	"roster/internal/id"
+)
+
+// RefKind is the namespace a [Ref] names something in.
+type RefKind uint8
+
+// The namespaces. They never mix: a number given as a name finds nobody.
+const (
+	RefID RefKind = iota + 1
+	RefNumber
+	RefCode
+	RefName
+	RefEmail    // users only
+	RefExternal // "source/key", each source a namespace of its own
+)
+
+// Ref names one user or group in any of the ways a dialect's clients do. Make
+// it with one of the By functions.
+type Ref struct {
+	Kind RefKind
+	UUID [16]byte
+	Int  int64
+	Text string // folded, for names and addresses
+}
+
+// ByUser names a user by id.
+func ByUser(u id.User) Ref { return Ref{Kind: RefID, UUID: u} }
+
+// ByGroup names a group by id.
+func ByGroup(g id.Group) Ref { return Ref{Kind: RefID, UUID: g} }
+
+// ByUUID names a user or group by id.
+func ByUUID[T id.UUID](u T) Ref { return Ref{Kind: RefID, UUID: u} }
+
+// ByNumber names by number within the tenant. A number out of range names nothing.
+func ByNumber(n int64) Ref { return Ref{Kind: RefNumber, Int: n} }
+
+// ByCode names by code within the deployment.
+func ByCode(n int64) Ref { return Ref{Kind: RefCode, Int: n} }
+
+// ByName names by name, in any letter case.
+func ByName(s string) Ref { return Ref{Kind: RefName, Text: FoldName(s)} }
+
+// ByEmail names a user by e-mail address, in any letter case.
+func ByEmail(s string) Ref { return Ref{Kind: RefEmail, Text: FoldName(s)} }
+
+// ByExternal names by the key that an outside source knows it by, exactly.
+func ByExternal(source, key string) Ref { return Ref{Kind: RefExternal, Text: source + "/" + key} }
+
+// External splits the text of a [RefExternal].
+func (r Ref) External() (source, key string) {
+	source, key, _ = strings.Cut(r.Text, "/")
+	return source, key
+}

@@ -1,0 +1,236 @@
+package directory
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"roster/internal/id"
+)
+
+// Store remembers. It is one of Roster's few interfaces because two engines
+// implement it; package storetest is the suite that says what is correct.
+//
+// Every call is bound to one tenant, named by its id; the zero tenant is the
+// platform itself, whose log holds the making of tenants and of the platform's
+// own credentials. Errors are [Error] where the caller can do something about
+// them, and anything else is the store's own trouble. A Store is safe for
+// concurrent use.
+type Store interface {
+	// Update runs fn in one serializable transaction and returns the revision
+	// that committed, which is durable by then. If fn returns an error nothing
+	// is kept and that error comes back unwrapped. If fn changed nothing there
+	// is no new revision, and the current one is returned. fn may run more than
+	// once, so it must not touch anything but its Writer; an engine may commit
+	// several callers' work at once.
+	//
+	// A context that ends before fn has run withdraws the request. After that
+	// the call waits for the outcome, so that the caller always learns it.
+	Update(ctx context.Context, t id.Tenant, by Author, fn func(Writer) error) (Revision, error)
+
+	// View runs fn over one consistent picture that holds everything
+	// acknowledged, on any node, before the call.
+	View(ctx context.Context, t id.Tenant, fn func(Reader) error) error
+
+	// Fence returns a revision at or above every one that was acknowledged for
+	// t before the call by somebody other than a caller of this Store value. It
+	// is 0 on an engine that has no other nodes: whoever made a write here has
+	// already been told.
+	Fence(ctx context.Context, t id.Tenant) (Revision, error)
+
+	// Commits yields the change log of t in order, starting after a revision.
+	// It ends at the last commit; an error ends it early.
+	Commits(ctx context.Context, t id.Tenant, after Revision) iter.Seq2[*Commit, error]
+
+	// Tenants yields every tenant by ascending code, starting after one.
+	Tenants(ctx context.Context, after int64, limit int) ([]Tenant, error)
+
+	// TenantByName finds a tenant by its folded name, or by its id's or code's
+	// text form: ErrNoTenant if there is none.
+	TenantByName(ctx context.Context, name string) (Tenant, error)
+	TenantByID(ctx context.Context, t id.Tenant) (Tenant, error)
+	TenantByCode(ctx context.Context, code int64) (Tenant, error)
+
+	// CredentialByHash finds the credential with that kind and hash, in
+	// whichever tenant it is, and the revision of that tenant at which it was
+	// read. It is the one question that precedes knowing the tenant.
+	CredentialByHash(ctx context.Context, kind CredentialKind, hash []byte) (Credential, error)
+
+	// Touch notes when credentials were last used. It is bookkeeping outside
+	// the change log; an unknown credential is no error.
+	Touch(ctx context.Context, used map[id.Credential]time.Time) error
+
+	// Ready returns nil if the store can serve now.
+	Ready(ctx context.Context) error
+
+	Close() error
+}
+
+// Author is what the change log keeps about who made a commit.
+type Author struct {
+	Actor   Actor
+	Dialect string
+	Request string
+}
+
+// Reader asks about one tenant inside one transaction. Lists are ascending
+// by number. Methods that take many things use a number of statements that does
+// not depend on how many.
+type Reader interface {
+	Revision() (Revision, error)
+	Tenant() (Tenant, error)
+
+	// Shape counts the changes of what groups grant: a group's grants, a link
+	// between groups, the end of a group. Equal shapes mean equal grants.
+	Shape() (int64, error)
+
+	// User finds one user; ErrNoUser if there is none.
+	User(Ref) (User, error)
+	// Users returns those of the numbered users that exist.
+	Users([]id.Number) ([]User, error)
+	// UserNumbers resolves refs, in order; 0 stands for nobody.
+	UserNumbers([]Ref) ([]id.Number, error)
+	// ListUsers returns at most limit users after a number.
+	ListUsers(f UserFilter, after id.Number, limit int) ([]User, error)
+
+	// Group finds one group; ErrNoGroup if there is none, ErrAmbiguous if two
+	// bear the name.
+	Group(Ref) (Group, error)
+	Groups([]id.Number) ([]Group, error)
+	// GroupNumbers resolves refs, in order; 0 stands for none or more than one.
+	GroupNumbers([]Ref) ([]id.Number, error)
+	ListGroups(f GroupFilter, after id.Number, limit int) ([]Group, error)
+
+	// Standing returns the memberships that stand on these edges, whatever
+	// their dates say and without who added them.
+	Standing([]Edge) ([]Membership, error)
+	// Memberships returns a page of memberships with who added them.
+	Memberships(MembershipQuery) ([]Membership, error)
+	// Links returns the memberships of groups in groups where the member is one
+	// of these (up), or where the group is (down).
+	Links(of []id.Number, up bool) ([]Membership, error)
+
+	// Check, MembersOf and GroupsOf answer as the index would, from the rows:
+	// transitively, at one moment, for active users only.
+	Check(user, group id.Number, at time.Time) (bool, error)
+	MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error)
+	GroupsOf(m id.Member, at time.Time) ([]id.Number, error)
+
+	// Granting returns every group that carries grants.
+	Granting() ([]Group, error)
+
+	Credential(id.Credential) (Credential, error)
+	// Credentials lists those of the kind (all kinds if empty), by ascending code.
+	Credentials(q CredentialQuery, after int64, limit int) ([]Credential, error)
+
+	// Scan yields everything the index holds, at the transaction's revision:
+	// first all users, then all groups, then all edges ordered by group and member.
+	Scan(users func(id.Number, id.User, bool, time.Time) error,
+		groups func(id.Number, id.Group) error,
+		edges func(Edge, Standing) error) error
+}
+
+// Writer changes one tenant inside one transaction. Each method leaves its own
+// change record in the commit.
+type Writer interface {
+	Reader
+
+	// At is the moment of the commit: UTC, to the microsecond, and never before
+	// that of the tenant's previous commit, whatever the clock did.
+	At() time.Time
+
+	// Outcome is the revision that [Store.Update] would return if the
+	// transaction ended here.
+	Outcome() Revision
+
+	// InsertTenant works in the platform's own log only. It fills what is zero
+	// of ID and Code.
+	InsertTenant(*Tenant) error
+	// UpdateTenant and DeleteTenant work in the tenant's own log and in the
+	// platform's respectively.
+	UpdateTenant(before, after Tenant) error
+	DeleteTenant(Tenant) error
+
+	// InsertUser fills what is zero of ID, Number, Code and Person. A name, an
+	// address or an id that is taken, or that was used before, is Conflict.
+	InsertUser(*User) error
+	UpdateUser(before, after User) error
+	// DeleteUser removes the user's row; its edges and credentials must be gone.
+	DeleteUser(User) error
+
+	InsertGroup(*Group) error
+	UpdateGroup(before, after Group) error
+	DeleteGroup(Group) error
+
+	// InsertEdges makes memberships stand on edges where none does, in this
+	// order of joining; UpdateEdges changes how those on the edges stand;
+	// DeleteEdges ends them. What ends is kept as a past period.
+	InsertEdges([]Edge, Standing) error
+	UpdateEdges([]Edge, Standing) error
+	DeleteEdges([]Edge) error
+
+	InsertCredential(*Credential) error
+	UpdateCredential(Credential) error
+	DeleteCredential(Credential) error
+
+	// Remembered returns what Remember kept under the key by this credential.
+	Remembered(c id.Credential, key string) (Kept, bool, error)
+	Remember(c id.Credential, key string, k Kept) error
+}
+
+// Kept is an answer kept for a retried request.
+type Kept struct {
+	Fingerprint [32]byte
+	Answer      []byte
+}
+
+// UserFilter narrows a list of users; zero fields do not.
+type UserFilter struct {
+	NamePrefix string // folded
+	Suspended  *bool
+}
+
+// GroupFilter narrows a list of groups; zero fields do not.
+type GroupFilter struct {
+	NamePrefix string // folded
+}
+
+// MembershipQuery asks for the memberships of one group (Member zero) or of one
+// member (Group zero), by ascending [MemberCursor]: groups before users,
+// each by number.
+type MembershipQuery struct {
+	Group  id.Number
+	Member id.Member
+
+	After int64 // the [MemberCursor] (or group number) of the previous page's last; 0 to start
+	Limit int
+
+	// At leaves out memberships that do not hold then, and users not active.
+	// The zero time leaves out nothing.
+	At time.Time
+}
+
+// CredentialQuery narrows a list of credentials; zero fields do not.
+type CredentialQuery struct {
+	Kind   CredentialKind
+	User   id.User
+	Parent id.Credential
+	Handle string
+
+	// Expired leaves only those that had expired by then.
+	Expired time.Time
+}
+
+// Conflicts that stores return when a name is taken. A name once given to a
+// thing is never given to another, so a deleted thing's id, number or code is
+// taken too.
+var (
+	ErrTenantNameTaken = conflict("tenant.name.taken", "name", "That name is taken.")
+	ErrUserNameTaken   = conflict("user.name.taken", "name", "That name is taken.")
+	ErrEmailTaken      = conflict("user.email.taken", "email", "That e-mail address is taken.")
+	ErrIDTaken         = conflict("id.taken", "id", "That id is or was in use.")
+	ErrNumberTaken     = conflict("number.taken", "number", "That number is or was in use.")
+	ErrCodeTaken       = conflict("code.taken", "code", "That code is or was in use.")
+	ErrExternalTaken   = conflict("external.taken", "external_ids", "That external id is taken.")
+	ErrSecretTaken     = conflict("credential.taken", "secret", "That secret is in use.")
+)

@@ -1,0 +1,269 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"roster/internal/id"
+)
+
+// look is one operation's transaction for reading, with who asks.
+type look struct {
+	Reader
+	d *Directory
+	p Principal
+
+	// missed is set when privileges had to be worked out in this transaction.
+	missed bool
+}
+
+// tx is one operation's transaction for writing.
+type tx struct {
+	look
+	Writer
+}
+
+// privileges says what standing in a group confers: the grants of the group and
+// of every group above it. Groups that confer nothing are not in it. It is made
+// from the rows of one [Reader.Shape] and holds for exactly that shape.
+type privileges struct {
+	shape   int64
+	confers map[id.Number]Grants
+}
+
+// privileges returns what the tenant's groups confer. A link with dates counts
+// as if it always held, because this decides who may hand rights out: an upper
+// bound fails closed.
+func (l *look) privileges() (map[id.Number]Grants, error) {
+	shape, err := l.Reader.Shape()
+	if err != nil {
+		return nil, err
+	}
+	if kept, ok := l.d.privileges.Load(l.p.Tenant); ok && kept.(*privileges).shape == shape {
+		return kept.(*privileges).confers, nil
+	}
+	l.missed = true
+	granting, err := l.Reader.Granting()
+	if err != nil {
+		return nil, err
+	}
+	confers := make(map[id.Number]Grants, len(granting))
+	below := make([]id.Number, 0, len(granting))
+	for _, g := range granting {
+		confers[g.Number] = g.Grants.closed()
+		below = append(below, g.Number)
+	}
+	for len(below) > 0 {
+		links, err := l.Reader.Links(below, false)
+		if err != nil {
+			return nil, err
+		}
+		below = below[:0]
+		for _, link := range links {
+			child, _ := link.Member.Group()
+			if with := confers[child] | confers[link.Group]; with != confers[child] {
+				confers[child] = with
+				below = append(below, child)
+			}
+		}
+	}
+	return confers, nil
+}
+
+// learnPrivileges remembers what a tenant's groups confer as committed. It is
+// called outside of any write, because the shape that an open transaction sees
+// may be one that never commits.
+func (d *Directory) learnPrivileges(ctx context.Context, t id.Tenant) {
+	err := d.store.View(ctx, t, func(r Reader) error {
+		shape, err := r.Shape()
+		if err != nil {
+			return err
+		}
+		confers, err := (&look{Reader: r, d: d, p: Principal{Tenant: t}}).privileges()
+		if err == nil {
+			d.privileges.Store(t, &privileges{shape: shape, confers: confers})
+		}
+		return err
+	})
+	if err != nil {
+		d.log.ErrorContext(ctx, "privileges not kept", "tenant", t, "err", err)
+	}
+}
+
+// held returns the grants that user holds now through groups.
+func (l *look) held(user id.Number, at time.Time) (Grants, error) {
+	confers, err := l.privileges()
+	if err != nil || len(confers) == 0 {
+		return 0, err
+	}
+	groups, err := l.Reader.GroupsOf(id.UserMember(user), at)
+	if err != nil {
+		return 0, err
+	}
+	granting, err := l.Reader.Granting()
+	if err != nil {
+		return 0, err
+	}
+	own := make(map[id.Number]Grants, len(granting))
+	for _, g := range granting {
+		own[g.Number] = g.Grants
+	}
+	var held Grants
+	for _, g := range groups {
+		held |= own[g]
+	}
+	return held.closed(), nil
+}
+
+// effective returns what the principal holds in this transaction: the bound of
+// its credential and, if it acts for a user, no more than that user holds now.
+func (l *look) effective() (Grants, error) {
+	bound := l.p.Grants.closed()
+	if l.p.User.IsZero() {
+		return bound, nil
+	}
+	numbers, err := l.Reader.UserNumbers([]Ref{ByUser(l.p.User)})
+	if err != nil || numbers[0] == 0 {
+		return 0, err
+	}
+	held, err := l.held(numbers[0], l.now())
+	return bound & held, err
+}
+
+// now is the moment of the question.
+func (l *look) now() time.Time { return l.d.Now() }
+
+// authorize refuses a principal that does not hold need in this transaction.
+func (l *look) authorize(need Grants) error {
+	if l.p.User.IsZero() || need == 0 {
+		return nil // the bound was checked before
+	}
+	have, err := l.effective()
+	if err != nil {
+		return err
+	}
+	if !have.Has(need) {
+		return forbidden("grant.missing", "This user does not hold %s.", need&^have)
+	}
+	return nil
+}
+
+// mustHold refuses a principal that would handle rights it does not hold.
+func (l *look) mustHold(rights Grants, what string) error {
+	if rights == 0 {
+		return nil
+	}
+	have, err := l.effective()
+	if err != nil {
+		return err
+	}
+	if missing := rights &^ have; missing != 0 {
+		return forbidden("membership.privileged", "%s carries %s, which this credential does not hold.", what, missing)
+	}
+	return nil
+}
+
+// mayRule refuses a principal that would change the memberships of a group that
+// confers rights it does not hold, whether it adds or removes.
+func (l *look) mayRule(groups ...id.Number) error {
+	confers, err := l.privileges()
+	if err != nil || len(confers) == 0 {
+		return err
+	}
+	var rights Grants
+	for _, g := range groups {
+		rights |= confers[g]
+	}
+	return l.mustHold(rights, "That group")
+}
+
+// mayTouch refuses a principal that would change a user who holds rights it
+// does not: whoever can change an administrator's address or password is one.
+func (l *look) mayTouch(user id.Number) error {
+	held, err := l.held(user, l.now())
+	if err != nil {
+		return err
+	}
+	return l.mustHold(held, "That user")
+}
+
+// administered reports whether some active user holds Admin.
+func (l *look) administered() (bool, error) {
+	granting, err := l.Reader.Granting()
+	if err != nil {
+		return false, err
+	}
+	for _, g := range granting {
+		if g.Grants.Has(Admin) {
+			some, err := l.Reader.MembersOf(g.Number, l.now(), 0, 1)
+			if err != nil || len(some) > 0 {
+				return len(some) > 0, err
+			}
+		}
+	}
+	return false, nil
+}
+
+// ErrLastAdmin is returned by every write that would leave a tenant, which has
+// an administrator, without one.
+var ErrLastAdmin = conflict("admin.last", "", "That would remove the last administrator.")
+
+// keepingAdmin runs a change that may take rights away, and refuses it if it
+// took the last administrator's. touches says whether it can at all.
+func (t *tx) keepingAdmin(touches bool, change func() error) error {
+	if !touches {
+		return change()
+	}
+	before, err := t.administered()
+	if err != nil {
+		return err
+	}
+	if err := change(); err != nil || !before {
+		return err
+	}
+	after, err := t.administered()
+	if err == nil && !after {
+		err = ErrLastAdmin
+	}
+	return err
+}
+
+// conferAdmin reports whether any of the groups confers Admin.
+func (l *look) conferAdmin(groups ...id.Number) (bool, error) {
+	confers, err := l.privileges()
+	for _, g := range groups {
+		if confers[g].Has(Admin) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// replay answers a request that was carried out before.
+func (t *tx) replay() error {
+	once := t.p.Once
+	if once == nil {
+		return nil
+	}
+	kept, ok, err := t.Remembered(t.p.Credential, once.Key)
+	if err != nil || !ok {
+		return err
+	}
+	if kept.Fingerprint != once.Fingerprint {
+		return conflict("idempotency.mismatch", "Idempotency-Key", "That key was used for a different request.")
+	}
+	once.Replay = kept.Answer
+	return ErrReplayed
+}
+
+// remember keeps the answer of a request that must happen at most once.
+func (t *tx) remember(answer any) error {
+	once := t.p.Once
+	if once == nil {
+		return nil
+	}
+	return t.Remember(t.p.Credential, once.Key, Kept{
+		Fingerprint: once.Fingerprint,
+		Answer:      once.Encode(answer, t.Outcome()),
+	})
+}

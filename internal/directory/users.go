@@ -1,0 +1,310 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"roster/internal/id"
+)
+
+// NewUser is what a user is created from. Name may be left out if there is an
+// Email, which then serves as the name.
+type NewUser struct {
+	// ID, Number, Code and PersonCode are for moving here with the names that
+	// clients have stored; zero for fresh ones.
+	ID         id.User
+	Number     id.Number
+	Code       int64
+	PersonCode int64
+
+	Name          string
+	Email         string
+	EmailVerified bool
+	GivenName     string
+	FamilyName    string
+	DisplayName   string
+	Suspended     bool
+	Expires       time.Time
+	Externals     map[string]string
+	Attributes    Attributes
+
+	// Groups are joined in the same transaction. Joining a group that confers
+	// grants needs those grants here as anywhere.
+	Groups []Ref
+
+	// Credentials are made for the user in the same transaction: a password,
+	// or a key that comes with every user of a dialect.
+	Credentials []Credential
+}
+
+// CreateUser makes a user. It needs [WriteUsers], and [WriteMembers] to name
+// groups. A taken name is [Conflict].
+func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (Answer[User], error) {
+	need := WriteUsers
+	if len(in.Groups) > 0 {
+		need |= WriteMembers
+	}
+	if in.Name == "" {
+		in.Name = in.Email
+	}
+	u := User{
+		ID: in.ID, Number: in.Number, Code: in.Code, PersonCode: in.PersonCode,
+		Name: in.Name, Email: in.Email, EmailVerified: in.EmailVerified,
+		GivenName: in.GivenName, FamilyName: in.FamilyName, DisplayName: in.DisplayName,
+		Suspended: in.Suspended, Expires: in.Expires, Externals: in.Externals, Attributes: in.Attributes,
+	}
+	if err := checkUser(u); err != nil {
+		return Answer[User]{}, err
+	}
+	return write(ctx, d, p, need, func(t *tx) (User, error) {
+		u := u
+		if err := t.InsertUser(&u); err != nil {
+			return User{}, err
+		}
+		if err := t.joinNew(u, in.Groups); err != nil {
+			return User{}, err
+		}
+		for _, c := range in.Credentials {
+			c.User = u.ID
+			if err := t.InsertCredential(&c); err != nil {
+				return User{}, err
+			}
+		}
+		return u, nil
+	})
+}
+
+// joinNew puts a new user into the named groups.
+func (t *tx) joinNew(u User, refs []Ref) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	groups, err := t.Writer.GroupNumbers(refs)
+	if err != nil {
+		return err
+	}
+	var edges []Edge
+	seen := map[id.Number]bool{}
+	for _, g := range groups {
+		if g == 0 {
+			return invalid("group.unknown", "groups", "One of the groups does not exist.")
+		}
+		if !seen[g] {
+			seen[g] = true
+			edges = append(edges, Edge{Group: g, Member: id.UserMember(u.Number)})
+		}
+	}
+	if err := t.mayRule(groups...); err != nil {
+		return err
+	}
+	return t.InsertEdges(edges, Standing{})
+}
+
+func checkUser(u User) error {
+	if err := checkName("name", u.Name); err != nil {
+		return err
+	}
+	if u.Email != "" && !IsEmail(u.Email) {
+		return invalid("email.invalid", "email", "That is not an e-mail address.")
+	}
+	for _, f := range []struct{ field, text string }{
+		{"given_name", u.GivenName}, {"family_name", u.FamilyName}, {"display_name", u.DisplayName},
+	} {
+		if err := checkText(f.field, f.text, MaxName); err != nil {
+			return err
+		}
+	}
+	if u.Number > id.MaxNumber {
+		return invalid("number.range", "number", "A number is from 1 to %d.", id.MaxNumber)
+	}
+	if u.Code < 0 || u.PersonCode < 0 {
+		return invalid("code.range", "code", "A code is a positive integer.")
+	}
+	return checkExternals(u.Externals)
+}
+
+func checkExternals(externals map[string]string) error {
+	for source, key := range externals {
+		if err := checkSlug("source", source); err != nil {
+			return err
+		}
+		if key == "" {
+			return invalid("external.blank", "external_ids", "An external id must not be empty.")
+		}
+		if err := checkText("external_ids", key, MaxName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// User finds one user. It needs [ReadUsers].
+func (d *Directory) User(ctx context.Context, p Principal, ref Ref) (Answer[User], error) {
+	return view(ctx, d, p, ReadUsers, func(l *look) (User, error) { return l.User(ref) })
+}
+
+// ListUsers asks for a page of users by ascending number.
+type ListUsers struct {
+	Page
+	Filter UserFilter
+}
+
+// Users lists users. It needs [ReadUsers].
+func (d *Directory) Users(ctx context.Context, p Principal, in ListUsers) (Answer[Found[User]], error) {
+	return view(ctx, d, p, ReadUsers, func(l *look) (Found[User], error) {
+		limit := in.limit()
+		list, err := l.ListUsers(in.Filter, id.Number(in.After), limit+1)
+		return found(list, limit, func(u User) int64 { return int64(u.Number) }), err
+	})
+}
+
+// UserUpdate says what to change of a user; nil fields stay.
+type UserUpdate struct {
+	User Ref
+
+	// IfVersion, unless zero, must be the user's version, or the write is [Stale].
+	IfVersion int64
+
+	Name          *string
+	Email         *string
+	EmailVerified *bool
+	GivenName     *string
+	FamilyName    *string
+	DisplayName   *string
+	Suspended     *bool
+	Expires       *time.Time
+	Externals     *map[string]string
+
+	// Attributes replaces, for each dialect in it, the values of the keys named;
+	// a nil value removes the key.
+	Attributes Attributes
+}
+
+// UpdateUser changes a user. It needs [WriteUsers] and whatever the user holds.
+// An update that changes nothing leaves the version alone.
+func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) (Answer[User], error) {
+	return write(ctx, d, p, WriteUsers, func(t *tx) (User, error) {
+		before, err := t.Writer.User(in.User)
+		if err != nil {
+			return User{}, err
+		}
+		if in.IfVersion != 0 && in.IfVersion != before.Version {
+			return User{}, stale(before.Version)
+		}
+		after := before
+		assign(&after.Name, in.Name)
+		assign(&after.Email, in.Email)
+		assign(&after.EmailVerified, in.EmailVerified)
+		assign(&after.GivenName, in.GivenName)
+		assign(&after.FamilyName, in.FamilyName)
+		assign(&after.DisplayName, in.DisplayName)
+		assign(&after.Suspended, in.Suspended)
+		assign(&after.Expires, in.Expires)
+		assign(&after.Externals, in.Externals)
+		after.Attributes = before.Attributes.patched(in.Attributes)
+		if in.Email != nil && in.EmailVerified == nil && FoldName(after.Email) != FoldName(before.Email) {
+			after.EmailVerified = false // it was another address that was verified
+		}
+		if reflect.DeepEqual(before, after) {
+			return before, nil
+		}
+		if err := checkUser(after); err != nil {
+			return User{}, err
+		}
+		if err := t.mayTouch(before.Number); err != nil {
+			return User{}, err
+		}
+		ends := after.Suspended && !before.Suspended || !after.Expires.Equal(before.Expires)
+		if err := t.keepingAdmin(ends, func() error { return t.Writer.UpdateUser(before, after) }); err != nil {
+			return User{}, err
+		}
+		after.Version, after.Modified = before.Version+1, t.At()
+		return after, nil
+	})
+}
+
+// patched returns a with the keys of patch set or removed, dialect by dialect.
+func (a Attributes) patched(patch Attributes) Attributes {
+	for dialect, values := range patch {
+		values, _ := values.(map[string]any)
+		for key, value := range values {
+			a = a.With(dialect, key, value)
+		}
+	}
+	return a
+}
+
+func assign[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func stale(version int64) *Error {
+	return &Error{Kind: Stale, Code: "version.stale", Field: "version", Detail: fmt.Sprintf("It has changed since: it is at version %d.", version)}
+}
+
+// Deletion asks that a user or group be deleted.
+type Deletion struct {
+	Ref       Ref
+	IfVersion int64
+
+	// IfEmpty refuses to delete a group that has members.
+	IfEmpty bool
+}
+
+// DeleteUser deletes a user with its memberships and credentials. It needs
+// [WriteUsers] and whatever the user holds. Its name may be used again; its id,
+// number and code are not.
+func (d *Directory) DeleteUser(ctx context.Context, p Principal, in Deletion) (Answer[User], error) {
+	return write(ctx, d, p, WriteUsers, func(t *tx) (User, error) {
+		u, err := t.Writer.User(in.Ref)
+		if err != nil {
+			return User{}, err
+		}
+		if in.IfVersion != 0 && in.IfVersion != u.Version {
+			return User{}, stale(u.Version)
+		}
+		if err := t.mayTouch(u.Number); err != nil {
+			return User{}, err
+		}
+		return u, t.keepingAdmin(true, func() error {
+			edges, err := t.edgesOf(MembershipQuery{Member: id.UserMember(u.Number)})
+			if err != nil {
+				return err
+			}
+			if err := t.DeleteEdges(edges); err != nil {
+				return err
+			}
+			if err := t.revokeAll(CredentialQuery{User: u.ID}); err != nil {
+				return err
+			}
+			return t.Writer.DeleteUser(u)
+		})
+	})
+}
+
+// edgesOf returns every edge the query finds, however many pages that takes.
+func (t *tx) edgesOf(q MembershipQuery) ([]Edge, error) {
+	const page = 10000
+	var edges []Edge
+	for q.Limit = page; ; {
+		list, err := t.Writer.Memberships(q)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range list {
+			edges = append(edges, m.Edge)
+		}
+		if len(list) < page {
+			return edges, nil
+		}
+		if last := edges[len(edges)-1]; q.Member != 0 {
+			q.After = int64(last.Group)
+		} else {
+			q.After = MemberCursor(last.Member)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"time"
+
+	"roster/internal/store/changelog"
+)
+
+// conn is one database connection with its prepared statements, used by one
+// goroutine at a time. Statements are prepared on first use and kept: there are
+// a few dozen in the program, and none is made from input.
+type conn struct {
+	c     *sql.Conn
+	stmts map[string]*sql.Stmt
+	count int // statements run, for tests of how many an operation takes
+}
+
+func (s *Store) connect(ctx context.Context) (*conn, error) {
+	c, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{c: c, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+func (c *conn) prepare(query string) (*sql.Stmt, error) {
+	if st, ok := c.stmts[query]; ok {
+		return st, nil
+	}
+	st, err := c.c.PrepareContext(context.Background(), query)
+	if err == nil {
+		c.stmts[query] = st
+	}
+	return st, err
+}
+
+func (c *conn) exec(ctx context.Context, query string, args ...any) error {
+	_, err := c.affect(ctx, query, args...)
+	return err
+}
+
+// affect is exec for who must know how many rows it touched.
+func (c *conn) affect(ctx context.Context, query string, args ...any) (int64, error) {
+	st, err := c.prepare(query)
+	if err != nil {
+		return 0, err
+	}
+	c.count++
+	res, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (c *conn) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	st, err := c.prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	c.count++
+	return st.QueryContext(ctx, args...)
+}
+
+// scanner is a row that can be read.
+type scanner interface{ Scan(...any) error }
+
+type failed struct{ err error }
+
+func (f failed) Scan(...any) error { return f.err }
+
+func (c *conn) row(ctx context.Context, query string, args ...any) scanner {
+	st, err := c.prepare(query)
+	if err != nil {
+		return failed{err}
+	}
+	c.count++
+	return st.QueryRowContext(ctx, args...)
+}
+
+// each calls fn for every row of the query.
+func (c *conn) each(ctx context.Context, fn func(scanner) error, query string, args ...any) error {
+	rows, err := c.query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// all reads every row of the query with one scan function.
+func all[T any](ctx context.Context, c *conn, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
+	var list []T
+	err := c.each(ctx, func(row scanner) error {
+		v, err := scan(row)
+		if err == nil {
+			list = append(list, v)
+		}
+		return err
+	}, query, args...)
+	return list, err
+}
+
+// integers renders a JSON array, the form in which a set reaches a statement.
+func integers[T ~int32 | ~int64 | ~uint32](list []T) string {
+	b := make([]byte, 0, 8*len(list)+2)
+	b = append(b, '[')
+	for i, n := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(n), 10)
+	}
+	return string(append(b, ']'))
+}
+
+// bytesOrNull keeps an empty id out of the indexes.
+func bytesOrNull(b []byte) any {
+	for _, c := range b {
+		if c != 0 {
+			return b
+		}
+	}
+	return nil
+}
+
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func micros(t time.Time) int64 { return changelog.Micros(t) }
+
+func fromMicros(us int64) time.Time { return changelog.Time(us) }

@@ -1,0 +1,296 @@
+package sqlite
+
+import (
+	"cmp"
+	"database/sql"
+	"slices"
+	"time"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// A set of edges reaches a statement as a JSON array of integers, group in the
+// upper and member in the lower 32 bits; these take them apart again.
+const (
+	edgeGroup  = "(j.value >> 32)"
+	edgeMember = "(((j.value & 4294967295) << 32) >> 32)"
+	fromEdges  = " FROM json_each(?2) j CROSS JOIN edges e ON e.tenant = ?1 AND e.grp = " + edgeGroup + " AND e.member = " + edgeMember
+)
+
+func packEdges(edges []directory.Edge) string {
+	packed := make([]int64, len(edges))
+	for i, e := range edges {
+		packed[i] = int64(e.Group)<<32 | int64(uint32(e.Member))
+	}
+	return integers(packed)
+}
+
+// valid is the condition that a membership holds at a moment, which is bound twice.
+const valid = "e.starts <= ? AND (e.ends = 0 OR e.ends > ?)"
+
+// active is the condition that a user is active at a moment, bound once.
+const active = "u.suspended = 0 AND (u.expires = 0 OR u.expires > ?)"
+
+func scanStanding(row scanner) (directory.Membership, error) {
+	var m directory.Membership
+	var grp, member, revision, added, starts, ends int64
+	var source, reason sql.NullString
+	err := row.Scan(&grp, &member, &m.Serial, &revision, &added, &starts, &ends, &m.Role, &source, &reason)
+	m.Group, m.Member = id.Number(grp), id.Member(member)
+	m.Revision, m.Added = directory.Revision(revision), directory.Revision(added)
+	m.From, m.Until, m.Source, m.Reason = fromMicros(starts), fromMicros(ends), source.String, reason.String
+	if added == 0 {
+		m.Added = m.Revision
+	}
+	return m, err
+}
+
+const standingColumns = "e.grp, e.member, e.serial, e.revision, e.added, e.starts, e.ends, e.role, e.source, e.reason"
+
+// Standing implements [directory.Reader].
+func (r *reader) Standing(edges []directory.Edge) ([]directory.Membership, error) {
+	switch len(edges) {
+	case 0:
+		return nil, nil
+	case 1:
+		return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+" FROM edges e WHERE e.tenant = ? AND e.grp = ? AND e.member = ?",
+			r.pk, int64(edges[0].Group), int64(edges[0].Member))
+	}
+	return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+fromEdges, r.pk, packEdges(edges))
+}
+
+func scanMembership(row scanner) (directory.Membership, error) {
+	var at int64
+	var actor, dialect string
+	var credential, user []byte
+	m, err := scanStanding(prefixed{row, []any{&at, &credential, &user, &actor, &dialect}})
+	if err != nil {
+		return m, err
+	}
+	m.AddedAt, m.AddedBy.Name, m.AddedDialect = fromMicros(at), actor, dialect
+	copy(m.AddedBy.Credential[:], credential)
+	copy(m.AddedBy.User[:], user)
+	return m, nil
+}
+
+// prefixed is a row whose first columns go to fixed places.
+type prefixed struct {
+	row   scanner
+	first []any
+}
+
+func (p prefixed) Scan(dest ...any) error {
+	return p.row.Scan(append(slices.Clone(p.first), dest...)...)
+}
+
+// Memberships implements [directory.Reader].
+func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membership, error) {
+	const columns = "SELECT l.at, l.credential, l.user, l.actor, l.dialect, " + standingColumns
+	const log = " JOIN log l ON l.tenant = e.tenant AND l.revision = CASE e.added WHEN 0 THEN e.revision ELSE e.added END"
+	holds := ""
+	var when []any
+	if !q.At.IsZero() {
+		at := micros(q.At)
+		holds = " AND " + valid + " AND (e.member < 0 OR EXISTS (SELECT 1 FROM users u WHERE u.tenant = e.tenant AND u.number = e.member AND " + active + "))"
+		when = []any{at, at, at}
+	}
+	if q.Member != 0 {
+		args := append([]any{r.pk, int64(q.Member), q.After}, append(when, q.Limit)...)
+		return all(r.ctx, r.c, scanMembership, columns+` FROM edges b INDEXED BY edges_member
+ CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+log+
+			" WHERE b.tenant = ? AND b.member = ? AND b.grp > ?"+holds+" ORDER BY b.grp LIMIT ?", args...)
+	}
+
+	// Groups come first, nearest to zero first, then users: two ranges of the
+	// same B-tree, so that any page costs what the first one does.
+	var list []directory.Membership
+	if q.After < int64(id.MaxNumber) {
+		args := append([]any{r.pk, int64(q.Group), -q.After}, append(when, q.Limit)...)
+		groups, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+			" WHERE e.tenant = ? AND e.grp = ? AND e.member < ? AND e.member < 0"+holds+" ORDER BY e.member DESC LIMIT ?", args...)
+		if err != nil || len(groups) == q.Limit {
+			return groups, err
+		}
+		list = groups
+	}
+	after := max(q.After-int64(id.MaxNumber), 0)
+	args := append([]any{r.pk, int64(q.Group), after}, append(when, q.Limit-len(list))...)
+	users, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+		" WHERE e.tenant = ? AND e.grp = ? AND e.member > ?"+holds+" ORDER BY e.member LIMIT ?", args...)
+	return append(list, users...), err
+}
+
+// Links implements [directory.Reader].
+func (r *reader) Links(of []id.Number, up bool) ([]directory.Membership, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	if up {
+		members := make([]id.Member, len(of))
+		for i, g := range of {
+			members[i] = id.GroupMember(g)
+		}
+		return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+` FROM edges b INDEXED BY edges_member
+ CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member
+ WHERE b.tenant = ? AND b.member IN (SELECT value FROM json_each(?)) ORDER BY e.grp, e.member`, r.pk, integers(members))
+	}
+	return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+
+		" FROM edges e WHERE e.tenant = ? AND e.grp IN (SELECT value FROM json_each(?)) AND e.member < 0 ORDER BY e.grp, e.member", r.pk, integers(of))
+}
+
+// above yields, as up(g), the groups that a member stands in at a moment,
+// directly and through groups. Bind: pk, member, at, at, pk, at, at.
+const above = `WITH RECURSIVE up(g) AS (
+ SELECT e.grp FROM edges e WHERE e.tenant = ? AND e.member = ? AND ` + valid + `
+ UNION SELECT e.grp FROM up JOIN edges e ON e.tenant = ? AND e.member = -up.g AND ` + valid + `)`
+
+// Check implements [directory.Reader].
+func (r *reader) Check(user, group id.Number, at time.Time) (bool, error) {
+	now := micros(at)
+	var n int64
+	err := r.c.row(r.ctx, above+` SELECT count(*) FROM (SELECT 1 FROM up WHERE g = ? LIMIT 1)
+ WHERE EXISTS (SELECT 1 FROM users u WHERE u.tenant = ? AND u.number = ? AND `+active+")",
+		r.pk, int64(user), now, now, r.pk, now, now, int64(group), r.pk, int64(user), now).Scan(&n)
+	return n > 0, err
+}
+
+// GroupsOf implements [directory.Reader].
+func (r *reader) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) {
+	now := micros(at)
+	return all(r.ctx, r.c, scanNumber, above+` SELECT g FROM up
+ WHERE ? < 0 OR EXISTS (SELECT 1 FROM users u WHERE u.tenant = ? AND u.number = ? AND `+active+") ORDER BY g",
+		r.pk, int64(m), now, now, r.pk, now, now, int64(m), r.pk, int64(m), now)
+}
+
+// MembersOf implements [directory.Reader].
+func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
+	now := micros(at)
+	return all(r.ctx, r.c, scanNumber, `WITH RECURSIVE down(g) AS (
+ SELECT ? UNION SELECT -e.member FROM down JOIN edges e ON e.tenant = ? AND e.grp = down.g AND e.member < 0 AND `+valid+`)
+ SELECT DISTINCT u.number FROM down JOIN edges e ON e.tenant = ? AND e.grp = down.g AND e.member > ? AND `+valid+`
+ JOIN users u ON u.tenant = e.tenant AND u.number = e.member AND `+active+" ORDER BY u.number LIMIT ?",
+		int64(group), r.pk, now, now, r.pk, int64(after), now, now, now, limit)
+}
+
+// sorted returns the edges in the order of the B-tree they go into, each with
+// its place in the order of joining.
+func sorted(edges []directory.Edge) ([]directory.Edge, bool) {
+	byKey := func(a, b directory.Edge) int {
+		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Member, b.Member))
+	}
+	if slices.IsSortedFunc(edges, byKey) {
+		return edges, true
+	}
+	e := slices.Clone(edges)
+	slices.SortFunc(e, byKey)
+	return e, false
+}
+
+// InsertEdges implements [directory.Writer].
+func (w *writer) InsertEdges(edges []directory.Edge, s directory.Standing) error {
+	if len(edges) == 0 {
+		return nil
+	}
+	if err := w.save(); err != nil {
+		return err
+	}
+	serial := w.row.nextSerial
+	w.row.nextSerial += int64(len(edges))
+	w.row.dirty = true
+	var err error
+	if len(edges) == 1 {
+		err = w.c.exec(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
+ VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
+			w.pk, int64(edges[0].Group), int64(edges[0].Member), serial, w.revision(),
+			micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
+	} else {
+		err = w.c.exec(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
+ SELECT ?1, `+edgeGroup+", "+edgeMember+`, ?3 + j.key, ?4, 0, ?5, ?6, ?7, ?8, ?9 FROM json_each(?2) j ORDER BY 2, 3`,
+			w.pk, packEdges(edges), serial, w.revision(), micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
+	}
+	if err != nil {
+		return err
+	}
+	w.recordEdges(directory.MembersAdded, edges, s)
+	return nil
+}
+
+// archive keeps how the memberships on the edges stood until this commit.
+func (w *writer) archive(edges []directory.Edge) error {
+	const columns = "tenant, grp, member, revision, ended, serial, added, starts, ends, role, source, reason"
+	const values = "e.tenant, e.grp, e.member, e.revision, ?3, e.serial, e.added, e.starts, e.ends, e.role, e.source, e.reason"
+	if len(edges) == 1 {
+		return w.c.exec(w.ctx, "INSERT INTO periods ("+columns+") SELECT "+values+" FROM edges e WHERE e.tenant = ?1 AND e.grp = ?2 AND e.member = ?4",
+			w.pk, int64(edges[0].Group), w.revision(), int64(edges[0].Member))
+	}
+	return w.c.exec(w.ctx, "INSERT INTO periods ("+columns+") SELECT "+values+fromEdges, w.pk, packEdges(edges), w.revision())
+}
+
+// UpdateEdges implements [directory.Writer].
+func (w *writer) UpdateEdges(edges []directory.Edge, s directory.Standing) error {
+	if len(edges) == 0 {
+		return nil
+	}
+	if err := w.save(); err != nil {
+		return err
+	}
+	if err := w.archive(edges); err != nil {
+		return err
+	}
+	err := w.c.exec(w.ctx, `UPDATE edges SET added = CASE added WHEN 0 THEN revision ELSE added END,
+ revision = ?3, starts = ?4, ends = ?5, role = ?6, source = ?7, reason = ?8
+ WHERE tenant = ?1 AND (grp, member) IN (SELECT `+edgeGroup+", "+edgeMember+" FROM json_each(?2) j)",
+		w.pk, packEdges(edges), w.revision(), micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
+	if err != nil {
+		return err
+	}
+	w.recordEdges(directory.MembersUpdated, edges, s)
+	return nil
+}
+
+// DeleteEdges implements [directory.Writer].
+func (w *writer) DeleteEdges(edges []directory.Edge) error {
+	if len(edges) == 0 {
+		return nil
+	}
+	if err := w.save(); err != nil {
+		return err
+	}
+	if err := w.archive(edges); err != nil {
+		return err
+	}
+	var err error
+	if len(edges) == 1 {
+		err = w.c.exec(w.ctx, "DELETE FROM edges WHERE tenant = ? AND grp = ? AND member = ?", w.pk, int64(edges[0].Group), int64(edges[0].Member))
+	} else {
+		err = w.c.exec(w.ctx, "DELETE FROM edges WHERE tenant = ?1 AND (grp, member) IN (SELECT "+edgeGroup+", "+edgeMember+" FROM json_each(?2) j)",
+			w.pk, packEdges(edges))
+	}
+	if err != nil {
+		return err
+	}
+	w.recordEdges(directory.MembersRemoved, edges, directory.Standing{})
+	return nil
+}
+
+// recordEdges leaves one change for each group among the edges.
+func (w *writer) recordEdges(kind directory.ChangeKind, edges []directory.Edge, s directory.Standing) {
+	edges, _ = sorted(edges)
+	for len(edges) > 0 {
+		c := directory.Change{Kind: kind, Number: edges[0].Group, Standing: s}
+		n := 0
+		for n < len(edges) && edges[n].Group == c.Number {
+			n++
+		}
+		c.Members = make([]id.Member, n)
+		for i, e := range edges[:n] {
+			c.Members[i] = e.Member
+			if e.Member < 0 {
+				w.reshape()
+			}
+		}
+		w.record(c)
+		edges = edges[n:]
+	}
+}

@@ -1,0 +1,110 @@
+package sqlite
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+	"roster/internal/store/changelog"
+)
+
+// commitsPage is how many commits are read at once, so that a reader of a long
+// log does not hold a snapshot open.
+const commitsPage = 256
+
+func scanCommit(row scanner) (*directory.Commit, error) {
+	c := &directory.Commit{}
+	var revision, at int64
+	var credential, user []byte
+	var body string
+	err := row.Scan(&revision, &at, &credential, &user, &c.Actor.Name, &c.Dialect, &c.Request, &body)
+	if err != nil {
+		return nil, err
+	}
+	c.Revision, c.At = directory.Revision(revision), fromMicros(at)
+	copy(c.Actor.Credential[:], credential)
+	copy(c.Actor.User[:], user)
+	c.Changes, err = changelog.Decode([]byte(body))
+	return c, err
+}
+
+// Commits implements [directory.Store].
+func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revision) iter.Seq2[*directory.Commit, error] {
+	return func(yield func(*directory.Commit, error) bool) {
+		for {
+			var page []*directory.Commit
+			err := s.read(ctx, func(c *conn) error {
+				pk, err := s.tenant(ctx, c, t)
+				if err != nil {
+					return err
+				}
+				page, err = all(ctx, c, scanCommit,
+					"SELECT revision, at, credential, user, actor, dialect, request, body FROM log WHERE tenant = ? AND revision > ? ORDER BY revision LIMIT ?",
+					pk, int64(after), commitsPage)
+				return err
+			})
+			if err != nil {
+				yield(nil, classify(err))
+				return
+			}
+			for _, c := range page {
+				if !yield(c, nil) {
+					return
+				}
+				after = c.Revision
+			}
+			if len(page) < commitsPage {
+				return
+			}
+		}
+	}
+}
+
+// Scan implements [directory.Reader].
+func (r *reader) Scan(
+	users func(id.Number, id.User, bool, time.Time) error,
+	groups func(id.Number, id.Group) error,
+	edges func(directory.Edge, directory.Standing) error,
+) error {
+	err := r.c.each(r.ctx, func(row scanner) error {
+		var number, expires int64
+		var uid []byte
+		var suspended bool
+		if err := row.Scan(&number, &uid, &suspended, &expires); err != nil {
+			return err
+		}
+		u, err := id.FromBytes[id.User](uid)
+		if err != nil {
+			return err
+		}
+		return users(id.Number(number), u, suspended, fromMicros(expires))
+	}, "SELECT number, id, suspended, expires FROM users WHERE tenant = ? ORDER BY number", r.pk)
+	if err != nil {
+		return err
+	}
+	err = r.c.each(r.ctx, func(row scanner) error {
+		var number int64
+		var gid []byte
+		if err := row.Scan(&number, &gid); err != nil {
+			return err
+		}
+		g, err := id.FromBytes[id.Group](gid)
+		if err != nil {
+			return err
+		}
+		return groups(id.Number(number), g)
+	}, "SELECT number, id FROM groups WHERE tenant = ? ORDER BY number", r.pk)
+	if err != nil {
+		return err
+	}
+	return r.c.each(r.ctx, func(row scanner) error {
+		var grp, member, starts, ends int64
+		if err := row.Scan(&grp, &member, &starts, &ends); err != nil {
+			return err
+		}
+		return edges(directory.Edge{Group: id.Number(grp), Member: id.Member(member)},
+			directory.Standing{From: fromMicros(starts), Until: fromMicros(ends)})
+	}, "SELECT grp, member, starts, ends FROM edges WHERE tenant = ? ORDER BY grp, member", r.pk)
+}

@@ -1,0 +1,226 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// reader implements [directory.Reader] over one connection with an open
+// transaction. Every statement of it and of writer binds the tenant's pk.
+type reader struct {
+	ctx    context.Context
+	c      *conn
+	tenant id.Tenant
+	pk     int64
+}
+
+var _ directory.Reader = (*reader)(nil)
+
+// Revision implements [directory.Reader].
+func (r *reader) Revision() (directory.Revision, error) {
+	var rev int64
+	err := r.c.row(r.ctx, "SELECT revision FROM tenants WHERE pk = ?", r.pk).Scan(&rev)
+	return directory.Revision(rev), gone(err, directory.ErrNoTenant)
+}
+
+// gone turns "no rows" into the error that says what is not there.
+func gone(err, what error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return what
+	}
+	return err
+}
+
+// encode renders attributes or externals for a column, NULL if there are none.
+func encode[M ~map[string]V, V any](m M) (any, error) {
+	if len(m) == 0 {
+		return nil, nil
+	}
+	b, err := json.Marshal(m)
+	return string(b), err
+}
+
+// decode reads what encode wrote. Numbers keep their digits.
+func decode[M ~map[string]V, V any](column sql.NullString) (M, error) {
+	if !column.Valid {
+		return nil, nil
+	}
+	var m M
+	d := json.NewDecoder(strings.NewReader(column.String))
+	d.UseNumber()
+	err := d.Decode(&m)
+	return m, err
+}
+
+// kinds of thing in externals and graves.
+const (
+	kindUser   = 1
+	kindGroup  = 2
+	kindTenant = 3
+)
+
+// noun is one of the two tables that refs resolve in.
+type noun struct {
+	table string
+	kind  int
+}
+
+var (
+	nounUser  = noun{"users", kindUser}
+	nounGroup = noun{"groups", kindGroup}
+)
+
+// where is the condition that finds the things a single ref names, and its one
+// argument. The second result is false if the ref can name nothing.
+func (n noun) where(ref directory.Ref) (string, any, bool) {
+	switch ref.Kind {
+	case directory.RefID:
+		return "id = ?", ref.UUID[:], true
+	case directory.RefNumber:
+		return "number = ?", ref.Int, ref.Int > 0
+	case directory.RefCode:
+		return "code = ?", ref.Int, ref.Int > 0
+	case directory.RefName:
+		return "name_fold = ?", ref.Text, true
+	case directory.RefEmail:
+		return "email_fold = ?", ref.Text, n.kind == kindUser && ref.Text != ""
+	}
+	return "", nil, false
+}
+
+// number finds what a single ref names: 0 if nothing, and how many there are,
+// up to 2.
+func (r *reader) number(n noun, ref directory.Ref) (id.Number, int, error) {
+	var query string
+	var args []any
+	if ref.Kind == directory.RefExternal {
+		source, key := ref.External()
+		query = "SELECT number FROM externals WHERE tenant = ? AND kind = ? AND source = ? AND key = ?"
+		args = []any{r.pk, n.kind, source, key}
+	} else {
+		where, arg, ok := n.where(ref)
+		if !ok {
+			return 0, 0, nil
+		}
+		query = "SELECT number FROM " + n.table + " WHERE tenant = ? AND " + where + " LIMIT 2"
+		args = []any{r.pk, arg}
+	}
+	numbers, err := all(r.ctx, r.c, scanNumber, query, args...)
+	if err != nil || len(numbers) == 0 {
+		return 0, 0, err
+	}
+	return numbers[0], len(numbers), nil
+}
+
+func scanNumber(row scanner) (id.Number, error) {
+	var n int64
+	err := row.Scan(&n)
+	return id.Number(n), err
+}
+
+// numbers resolves refs in order, with at most one statement for each kind of
+// ref among them. What names nothing, or two things, is 0.
+func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
+	out := make([]id.Number, len(refs))
+	if len(refs) == 1 {
+		number, count, err := r.number(n, refs[0])
+		if count == 1 {
+			out[0] = number
+		}
+		return out, err
+	}
+	byKind := map[directory.RefKind]map[string][]int{}
+	for i, ref := range refs {
+		if byKind[ref.Kind] == nil {
+			byKind[ref.Kind] = map[string][]int{}
+		}
+		key := refKey(ref)
+		byKind[ref.Kind][key] = append(byKind[ref.Kind][key], i)
+	}
+	for kind, where := range byKind {
+		query, ok := n.resolve(kind)
+		if !ok {
+			continue
+		}
+		keys := make([]string, 0, len(where))
+		for key := range where {
+			keys = append(keys, key)
+		}
+		list, err := json.Marshal(keys)
+		if err != nil {
+			return nil, err
+		}
+		seen := map[string]bool{}
+		err = r.c.each(r.ctx, func(row scanner) error {
+			var key string
+			var number int64
+			if err := row.Scan(&key, &number); err != nil {
+				return err
+			}
+			for _, i := range where[key] {
+				out[i] = id.Number(number)
+				if seen[key] {
+					out[i] = 0
+				}
+			}
+			seen[key] = true
+			return nil
+		}, query, r.pk, string(list))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// refKey is a ref as text within its kind, as the statements of resolve give it back.
+func refKey(ref directory.Ref) string {
+	switch ref.Kind {
+	case directory.RefID:
+		return hex.EncodeToString(ref.UUID[:])
+	case directory.RefNumber, directory.RefCode:
+		return fmt.Sprint(ref.Int)
+	}
+	return ref.Text
+}
+
+// resolve is the statement that finds many things by one kind of ref.
+func (n noun) resolve(kind directory.RefKind) (string, bool) {
+	from := " FROM json_each(?2) j CROSS JOIN " + n.table + " t ON t.tenant = ?1 AND "
+	switch kind {
+	case directory.RefID:
+		return "SELECT j.value, t.number" + from + "t.id = unhex(j.value)", true
+	case directory.RefNumber:
+		return "SELECT j.value, t.number" + from + "t.number = CAST(j.value AS INTEGER)", true
+	case directory.RefCode:
+		return "SELECT j.value, t.number" + from + "t.code = CAST(j.value AS INTEGER)", true
+	case directory.RefName:
+		return "SELECT j.value, t.number" + from + "t.name_fold = j.value", true
+	case directory.RefEmail:
+		return "SELECT j.value, t.number" + from + "t.email_fold = j.value", n.kind == kindUser
+	case directory.RefExternal:
+		return fmt.Sprintf("SELECT j.value, t.number FROM json_each(?2) j CROSS JOIN externals t ON t.tenant = ?1 AND t.kind = %d AND t.source = substr(j.value, 1, instr(j.value, '/') - 1) AND t.key = substr(j.value, instr(j.value, '/') + 1)", n.kind), true
+	}
+	return "", false
+}
+
+// prefixEnd is the least string above all that start with prefix, for a range
+// that an index can serve; "" if there is none.
+func prefixEnd(prefix string) string {
+	b := []byte(prefix)
+	for i := len(b) - 1; i >= 0; i-- {
+		if b[i] < 0xff {
+			b[i]++
+			return string(b[:i+1])
+		}
+	}
+	return ""
+}

@@ -1,0 +1,201 @@
+package sqlite
+
+import (
+	"database/sql"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+const userColumns = `u.id, u.number, u.code, u.person, p.code, u.name, u.email, u.email_verified, u.given_name, u.family_name,
+ u.display_name, u.suspended, u.expires, u.version, u.created, u.modified, u.externals, u.attributes`
+
+const fromUsers = " FROM users u JOIN persons p ON p.id = u.person WHERE u.tenant = ?"
+
+func scanUser(row scanner) (directory.User, error) {
+	var u directory.User
+	var uid, person []byte
+	var number, expires, created, modified int64
+	var externals, attributes sql.NullString
+	err := row.Scan(&uid, &number, &u.Code, &person, &u.PersonCode, &u.Name, &u.Email, &u.EmailVerified, &u.GivenName, &u.FamilyName,
+		&u.DisplayName, &u.Suspended, &expires, &u.Version, &created, &modified, &externals, &attributes)
+	if err != nil {
+		return u, err
+	}
+	u.Number, u.Expires, u.Created, u.Modified = id.Number(number), fromMicros(expires), fromMicros(created), fromMicros(modified)
+	if u.ID, err = id.FromBytes[id.User](uid); err != nil {
+		return u, err
+	}
+	if u.Person, err = id.FromBytes[id.Person](person); err != nil {
+		return u, err
+	}
+	if u.Externals, err = decode[map[string]string](externals); err != nil {
+		return u, err
+	}
+	u.Attributes, err = decode[directory.Attributes](attributes)
+	return u, err
+}
+
+// User implements [directory.Reader].
+func (r *reader) User(ref directory.Ref) (directory.User, error) {
+	where, arg, ok := nounUser.where(ref)
+	if ref.Kind == directory.RefExternal {
+		number, _, err := r.number(nounUser, ref)
+		if err != nil {
+			return directory.User{}, err
+		}
+		where, arg, ok = "number = ?", int64(number), number != 0
+	}
+	if !ok {
+		return directory.User{}, directory.ErrNoUser
+	}
+	u, err := scanUser(r.c.row(r.ctx, "SELECT "+userColumns+fromUsers+" AND u."+where, r.pk, arg))
+	return u, gone(err, directory.ErrNoUser)
+}
+
+// Users implements [directory.Reader].
+func (r *reader) Users(numbers []id.Number) ([]directory.User, error) {
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanUser,
+		"SELECT "+userColumns+fromUsers+" AND u.number IN (SELECT value FROM json_each(?)) ORDER BY u.number", r.pk, integers(numbers))
+}
+
+// UserNumbers implements [directory.Reader].
+func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
+	return r.numbers(nounUser, refs)
+}
+
+// ListUsers implements [directory.Reader].
+func (r *reader) ListUsers(f directory.UserFilter, after id.Number, limit int) ([]directory.User, error) {
+	where, args := " AND u.number > ?", []any{r.pk, int64(after)}
+	if f.NamePrefix != "" {
+		where += " AND u.name_fold >= ?"
+		args = append(args, f.NamePrefix)
+		if end := prefixEnd(f.NamePrefix); end != "" {
+			where += " AND u.name_fold < ?"
+			args = append(args, end)
+		}
+	}
+	if f.Suspended != nil {
+		where += " AND u.suspended = ?"
+		args = append(args, *f.Suspended)
+	}
+	args = append(args, limit)
+	return all(r.ctx, r.c, scanUser, "SELECT "+userColumns+fromUsers+where+" ORDER BY u.number LIMIT ?", args...)
+}
+
+// InsertUser implements [directory.Writer].
+func (w *writer) InsertUser(u *directory.User) error {
+	if err := w.save(); err != nil {
+		return err
+	}
+	if err := w.unused(kindUser, u.Number, u.ID[:], u.Code); err != nil {
+		return err
+	}
+	if u.ID.IsZero() {
+		u.ID = id.New[id.User]()
+	}
+	if err := w.nextNumber(&u.Number, &w.row.nextUser); err != nil {
+		return err
+	}
+	w.nextCode("user", &u.Code)
+	if err := w.person(u); err != nil {
+		return err
+	}
+	u.Version, u.Created, u.Modified = 1, w.at, w.at
+	externals, err := encode(u.Externals)
+	if err != nil {
+		return err
+	}
+	attributes, err := encode(u.Attributes)
+	if err != nil {
+		return err
+	}
+	err = w.c.exec(w.ctx, `INSERT INTO users (tenant, number, id, code, person, name, name_fold, email, email_fold, email_verified,
+ given_name, family_name, display_name, suspended, expires, version, created, modified, externals, attributes)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		w.pk, int64(u.Number), u.ID[:], u.Code, u.Person[:], u.Name, directory.FoldName(u.Name), u.Email, textOrNull(directory.FoldName(u.Email)), u.EmailVerified,
+		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), externals, attributes)
+	if err != nil {
+		return classify(err)
+	}
+	if err := w.putExternals(kindUser, u.Number, nil, u.Externals); err != nil {
+		return err
+	}
+	w.record(directory.UserChange(directory.UserCreated, directory.User{}, *u))
+	return nil
+}
+
+// person finds the human that u is, or makes one. Only a verified address says
+// who somebody is, so without one everybody is somebody new.
+func (w *writer) person(u *directory.User) error {
+	var email any
+	if u.EmailVerified && u.Email != "" {
+		fold := directory.FoldName(u.Email)
+		email = fold
+		var person []byte
+		var code int64
+		err := w.c.row(w.ctx, "SELECT id, code FROM persons WHERE email_fold = ?", fold).Scan(&person, &code)
+		if err == nil {
+			if u.PersonCode != 0 && u.PersonCode != code {
+				return directory.ErrCodeTaken
+			}
+			u.PersonCode = code
+			u.Person, err = id.FromBytes[id.Person](person)
+			return err
+		}
+		if gone(err, nil) != nil {
+			return err
+		}
+	}
+	u.Person = id.New[id.Person]()
+	w.nextCode("person", &u.PersonCode)
+	return classify(w.c.exec(w.ctx, "INSERT INTO persons (id, code, email_fold) VALUES (?, ?, ?)", u.Person[:], u.PersonCode, email))
+}
+
+// UpdateUser implements [directory.Writer].
+func (w *writer) UpdateUser(before, after directory.User) error {
+	if err := w.save(); err != nil {
+		return err
+	}
+	externals, err := encode(after.Externals)
+	if err != nil {
+		return err
+	}
+	attributes, err := encode(after.Attributes)
+	if err != nil {
+		return err
+	}
+	err = w.c.exec(w.ctx, `UPDATE users SET name = ?, name_fold = ?, email = ?, email_fold = ?, email_verified = ?, given_name = ?, family_name = ?,
+ display_name = ?, suspended = ?, expires = ?, version = ?, modified = ?, externals = ?, attributes = ? WHERE tenant = ? AND number = ?`,
+		after.Name, directory.FoldName(after.Name), after.Email, textOrNull(directory.FoldName(after.Email)), after.EmailVerified, after.GivenName, after.FamilyName,
+		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), externals, attributes, w.pk, int64(before.Number))
+	if err != nil {
+		return classify(err)
+	}
+	if err := w.putExternals(kindUser, before.Number, before.Externals, after.Externals); err != nil {
+		return err
+	}
+	w.record(directory.UserChange(directory.UserUpdated, before, after))
+	return nil
+}
+
+// DeleteUser implements [directory.Writer].
+func (w *writer) DeleteUser(u directory.User) error {
+	if err := w.save(); err != nil {
+		return err
+	}
+	if err := w.bury(kindUser, u.Number, u.ID[:], u.Code, u.Name); err != nil {
+		return err
+	}
+	if err := w.putExternals(kindUser, u.Number, u.Externals, nil); err != nil {
+		return err
+	}
+	if err := w.c.exec(w.ctx, "DELETE FROM users WHERE tenant = ? AND number = ?", w.pk, int64(u.Number)); err != nil {
+		return err
+	}
+	w.record(directory.UserChange(directory.UserDeleted, u, directory.User{}))
+	return nil
+}
