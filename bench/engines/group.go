@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -43,12 +42,6 @@ func (w *writer) writeTogether(ctx context.Context, edges []edge) error {
 
 	var errs error
 	for first := range requests {
-		if w.setup.patient {
-			for n := -1; n < len(requests) && len(requests) < w.setup.callers-1; {
-				n = len(requests)
-				runtime.Gosched()
-			}
-		}
 		group := append([]request{first}, waiting(requests)...)
 		ops := make([][]edge, len(group))
 		for i, r := range group {

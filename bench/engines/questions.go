@@ -79,7 +79,6 @@ func questions() []question {
 				with("the same, a savepoint around each", together(func(s *setup) { s.savepoint = true })),
 				with("the same, and each by json_each", together(func(s *setup) { s.savepoint, s.statement = true, jsonEach })),
 				with("64 callers, one change for each commit", together(func(s *setup) { s.log = logCommits })),
-				with("64 callers, PATIENT", together(func(s *setup) { s.patient = true })),
 				with("256 callers share commits", together(func(s *setup) { s.callers = 256 })),
 			},
 		},

@@ -20,7 +20,6 @@ type setup struct {
 	rowwise     bool // each row is an operation of its own, not each batch
 
 	batch   int // rows in a commit when there is one caller
-	patient bool
 	callers int // callers adding one row at a time and sharing commits; 0 means one caller with batches
 
 	pattern  pattern

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"roster/internal/id"
+
 )
 
 // Check asks whether a user is in a group.
@@ -79,4 +80,10 @@ func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check)
 		}
 		return answers, nil
 	})
+}
+
+// Authors says who made these commits; one that does not exist is left out. It
+// needs [ReadUsers].
+func (d *Directory) Authors(ctx context.Context, p Principal, revisions []Revision) (Answer[[]Authored], error) {
+	return view(ctx, d, p, ReadUsers, func(l *look) ([]Authored, error) { return l.Authors(revisions) })
 }

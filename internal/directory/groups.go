@@ -154,7 +154,7 @@ func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate
 		if err := t.keepingAdmin(after.Grants != before.Grants, func() error { return t.Writer.UpdateGroup(before, after) }); err != nil {
 			return Group{}, err
 		}
-		after.Version, after.Modified = before.Version+1, t.At()
+		after.Version, after.Modified, after.ModifiedIn = before.Version+1, t.At(), t.Outcome()
 		return after, nil
 	})
 }

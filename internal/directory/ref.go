@@ -17,6 +17,7 @@ const (
 	RefName
 	RefEmail    // users only
 	RefExternal // "source/key", each source a namespace of its own
+	RefPerson   // users only: the code of the person the user is
 )
 
 // Ref names one user or group in any of the ways a dialect's clients do. Make
@@ -42,6 +43,9 @@ func ByNumber(n int64) Ref { return Ref{Kind: RefNumber, Int: n} }
 
 // ByCode names by code within the deployment.
 func ByCode(n int64) Ref { return Ref{Kind: RefCode, Int: n} }
+
+// ByPerson names a user by the code of the person it is.
+func ByPerson(code int64) Ref { return Ref{Kind: RefPerson, Int: code} }
 
 // ByName names by name, in any letter case.
 func ByName(s string) Ref { return Ref{Kind: RefName, Text: FoldName(s)} }

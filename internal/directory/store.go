@@ -123,6 +123,9 @@ type Reader interface {
 	// Credentials lists those of the kind (all kinds if empty), by ascending code.
 	Credentials(q CredentialQuery, after int64, limit int) ([]Credential, error)
 
+	// Authors says who made these commits; one that does not exist is left out.
+	Authors([]Revision) ([]Authored, error)
+
 	// Scan yields everything the index holds, at the transaction's revision:
 	// first all users, then all groups, then all edges ordered by group and member.
 	Scan(users func(id.Number, id.User, bool, time.Time) error,

@@ -36,6 +36,8 @@ type User struct {
 	Version       int64     // 1 on creation, +1 on each committed change
 	Created       time.Time // UTC, to the microsecond
 	Modified      time.Time
+	CreatedIn     Revision // the commits that created it and changed it last
+	ModifiedIn    Revision
 	Externals     map[string]string // source → key
 	Attributes    Attributes
 }
@@ -70,8 +72,24 @@ type Group struct {
 	Version     int64
 	Created     time.Time
 	Modified    time.Time
+	CreatedIn   Revision
+	ModifiedIn  Revision
 	Externals   map[string]string
 	Attributes  Attributes
+}
+
+// Authored says who made a commit, when, and through which door.
+type Authored struct {
+	Revision Revision
+	At       time.Time
+	Actor    Actor
+	Dialect  string
+
+	// CredentialCode is the code of the actor's credential, 0 if that is gone.
+	CredentialCode int64
+	// PersonCode is the code of the person the actor acts for, 0 for a machine
+	// or if that user is gone.
+	PersonCode int64
 }
 
 // Role is what a member is in a group.

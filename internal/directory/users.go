@@ -220,7 +220,7 @@ func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) 
 		if err := t.keepingAdmin(ends, func() error { return t.Writer.UpdateUser(before, after) }); err != nil {
 			return User{}, err
 		}
-		after.Version, after.Modified = before.Version+1, t.At()
+		after.Version, after.Modified, after.ModifiedIn = before.Version+1, t.At(), t.Outcome()
 		return after, nil
 	})
 }

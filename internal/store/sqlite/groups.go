@@ -7,14 +7,14 @@ import (
 	"roster/internal/id"
 )
 
-const groupColumns = "id, number, code, name, description, grants, built_in, version, created, modified, externals, attributes"
+const groupColumns = "id, number, code, name, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes"
 
 func scanGroup(row scanner) (directory.Group, error) {
 	var g directory.Group
 	var gid []byte
 	var number, grants, created, modified int64
 	var externals, attributes sql.NullString
-	err := row.Scan(&gid, &number, &g.Code, &g.Name, &g.Description, &grants, &g.BuiltIn, &g.Version, &created, &modified, &externals, &attributes)
+	err := row.Scan(&gid, &number, &g.Code, &g.Name, &g.Description, &grants, &g.BuiltIn, &g.Version, &created, &modified, &g.CreatedIn, &g.ModifiedIn, &externals, &attributes)
 	if err != nil {
 		return g, err
 	}
@@ -104,6 +104,7 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 	}
 	w.nextCode("group", &g.Code)
 	g.Version, g.Created, g.Modified = 1, w.at, w.at
+	g.CreatedIn, g.ModifiedIn = w.row.revision+1, w.row.revision+1
 	externals, err := encode(g.Externals)
 	if err != nil {
 		return err
@@ -112,10 +113,10 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, externals, attributes)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		w.pk, int64(g.Number), g.ID[:], g.Code, g.Name, directory.FoldName(g.Name), g.Description, int64(g.Grants), g.BuiltIn,
-		g.Version, micros(g.Created), micros(g.Modified), externals, attributes)
+		g.Version, micros(g.Created), micros(g.Modified), w.revision(), w.revision(), externals, attributes)
 	if err != nil {
 		return classify(err)
 	}
@@ -142,9 +143,9 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `UPDATE groups SET name = ?, name_fold = ?, description = ?, grants = ?, version = ?, modified = ?, externals = ?, attributes = ?
+	err = w.c.exec(w.ctx, `UPDATE groups SET name = ?, name_fold = ?, description = ?, grants = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ?
  WHERE tenant = ? AND number = ?`,
-		after.Name, directory.FoldName(after.Name), after.Description, int64(after.Grants), before.Version+1, micros(w.at), externals, attributes, w.pk, int64(before.Number))
+		after.Name, directory.FoldName(after.Name), after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.revision(), externals, attributes, w.pk, int64(before.Number))
 	if err != nil {
 		return classify(err)
 	}

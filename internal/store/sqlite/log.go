@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"iter"
 	"time"
 
@@ -60,6 +61,28 @@ func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revisi
 			}
 		}
 	}
+}
+
+// Authors implements [directory.Reader].
+func (r *reader) Authors(revisions []directory.Revision) ([]directory.Authored, error) {
+	numbers := make([]int64, len(revisions))
+	for i, rev := range revisions {
+		numbers[i] = int64(rev)
+	}
+	return all(r.ctx, r.c, func(row scanner) (directory.Authored, error) {
+		var a directory.Authored
+		var at int64
+		var credential, user []byte
+		var credentialCode, personCode sql.NullInt64
+		err := row.Scan(&a.Revision, &at, &credential, &user, &a.Actor.Name, &a.Dialect, &credentialCode, &personCode)
+		a.At, a.CredentialCode, a.PersonCode = fromMicros(at), credentialCode.Int64, personCode.Int64
+		copy(a.Actor.Credential[:], credential)
+		copy(a.Actor.User[:], user)
+		return a, err
+	}, `SELECT l.revision, l.at, l.credential, l.user, l.actor, l.dialect, c.code, p.code FROM log l
+ LEFT JOIN credentials c ON c.tenant IN (l.tenant, 1) AND c.id = l.credential
+ LEFT JOIN users u ON u.tenant = l.tenant AND u.id = l.user LEFT JOIN persons p ON p.id = u.person
+ WHERE l.tenant = ? AND l.revision IN (SELECT value FROM json_each(?)) ORDER BY l.revision`, r.pk, integers(numbers))
 }
 
 // Scan implements [directory.Reader].

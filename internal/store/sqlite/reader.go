@@ -92,6 +92,8 @@ func (n noun) where(ref directory.Ref) (string, any, bool) {
 		return "name_fold = ?", ref.Text, true
 	case directory.RefEmail:
 		return "email_fold = ?", ref.Text, n.kind == kindUser && ref.Text != ""
+	case directory.RefPerson:
+		return "person = (SELECT id FROM persons WHERE code = ?)", ref.Int, n.kind == kindUser && ref.Int > 0
 	}
 	return "", nil, false
 }
@@ -186,7 +188,7 @@ func refKey(ref directory.Ref) string {
 	switch ref.Kind {
 	case directory.RefID:
 		return hex.EncodeToString(ref.UUID[:])
-	case directory.RefNumber, directory.RefCode:
+	case directory.RefNumber, directory.RefCode, directory.RefPerson:
 		return fmt.Sprint(ref.Int)
 	}
 	return ref.Text
@@ -206,6 +208,8 @@ func (n noun) resolve(kind directory.RefKind) (string, bool) {
 		return "SELECT j.value, t.number" + from + "t.name_fold = j.value", true
 	case directory.RefEmail:
 		return "SELECT j.value, t.number" + from + "t.email_fold = j.value", n.kind == kindUser
+	case directory.RefPerson:
+		return "SELECT j.value, t.number FROM json_each(?2) j CROSS JOIN persons p ON p.code = CAST(j.value AS INTEGER) JOIN users t ON t.tenant = ?1 AND t.person = p.id", n.kind == kindUser
 	case directory.RefExternal:
 		return fmt.Sprintf("SELECT j.value, t.number FROM json_each(?2) j CROSS JOIN externals t ON t.tenant = ?1 AND t.kind = %d AND t.source = substr(j.value, 1, instr(j.value, '/') - 1) AND t.key = substr(j.value, instr(j.value, '/') + 1)", n.kind), true
 	}

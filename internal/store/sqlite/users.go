@@ -8,7 +8,7 @@ import (
 )
 
 const userColumns = `u.id, u.number, u.code, u.person, p.code, u.name, u.email, u.email_verified, u.given_name, u.family_name,
- u.display_name, u.suspended, u.expires, u.version, u.created, u.modified, u.externals, u.attributes`
+ u.display_name, u.suspended, u.expires, u.version, u.created, u.modified, u.created_in, u.modified_in, u.externals, u.attributes`
 
 const fromUsers = " FROM users u JOIN persons p ON p.id = u.person WHERE u.tenant = ?"
 
@@ -18,7 +18,7 @@ func scanUser(row scanner) (directory.User, error) {
 	var number, expires, created, modified int64
 	var externals, attributes sql.NullString
 	err := row.Scan(&uid, &number, &u.Code, &person, &u.PersonCode, &u.Name, &u.Email, &u.EmailVerified, &u.GivenName, &u.FamilyName,
-		&u.DisplayName, &u.Suspended, &expires, &u.Version, &created, &modified, &externals, &attributes)
+		&u.DisplayName, &u.Suspended, &expires, &u.Version, &created, &modified, &u.CreatedIn, &u.ModifiedIn, &externals, &attributes)
 	if err != nil {
 		return u, err
 	}
@@ -105,6 +105,7 @@ func (w *writer) InsertUser(u *directory.User) error {
 		return err
 	}
 	u.Version, u.Created, u.Modified = 1, w.at, w.at
+	u.CreatedIn, u.ModifiedIn = w.row.revision+1, w.row.revision+1
 	externals, err := encode(u.Externals)
 	if err != nil {
 		return err
@@ -114,10 +115,10 @@ func (w *writer) InsertUser(u *directory.User) error {
 		return err
 	}
 	err = w.c.exec(w.ctx, `INSERT INTO users (tenant, number, id, code, person, name, name_fold, email, email_fold, email_verified,
- given_name, family_name, display_name, suspended, expires, version, created, modified, externals, attributes)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+ given_name, family_name, display_name, suspended, expires, version, created, modified, created_in, modified_in, externals, attributes)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		w.pk, int64(u.Number), u.ID[:], u.Code, u.Person[:], u.Name, directory.FoldName(u.Name), u.Email, textOrNull(directory.FoldName(u.Email)), u.EmailVerified,
-		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), externals, attributes)
+		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), w.revision(), w.revision(), externals, attributes)
 	if err != nil {
 		return classify(err)
 	}
@@ -169,9 +170,9 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 		return err
 	}
 	err = w.c.exec(w.ctx, `UPDATE users SET name = ?, name_fold = ?, email = ?, email_fold = ?, email_verified = ?, given_name = ?, family_name = ?,
- display_name = ?, suspended = ?, expires = ?, version = ?, modified = ?, externals = ?, attributes = ? WHERE tenant = ? AND number = ?`,
+ display_name = ?, suspended = ?, expires = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ? WHERE tenant = ? AND number = ?`,
 		after.Name, directory.FoldName(after.Name), after.Email, textOrNull(directory.FoldName(after.Email)), after.EmailVerified, after.GivenName, after.FamilyName,
-		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), externals, attributes, w.pk, int64(before.Number))
+		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), w.revision(), externals, attributes, w.pk, int64(before.Number))
 	if err != nil {
 		return classify(err)
 	}

@@ -56,12 +56,15 @@ CREATE TABLE users (
   version        INTEGER NOT NULL,
   created        INTEGER NOT NULL,
   modified       INTEGER NOT NULL,
+  created_in     INTEGER NOT NULL,
+  modified_in    INTEGER NOT NULL,
   externals      TEXT,
   attributes     TEXT,
   PRIMARY KEY (tenant, number)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);
+CREATE INDEX users_person ON users (tenant, person);
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 
 CREATE TABLE groups (
@@ -77,6 +80,8 @@ CREATE TABLE groups (
   version     INTEGER NOT NULL,
   created     INTEGER NOT NULL,
   modified    INTEGER NOT NULL,
+  created_in  INTEGER NOT NULL,
+  modified_in INTEGER NOT NULL,
   externals   TEXT,
   attributes  TEXT,
   PRIMARY KEY (tenant, number)

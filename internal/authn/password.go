@@ -1,0 +1,165 @@
+package authn
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// argon2id parameters: 19 MiB, two passes, one lane (OWASP's minimum), about
+// 25 ms of a core.
+const (
+	memory  = 19 * 1024 // KiB
+	passes  = 2
+	lanes   = 1
+	keySize = 32
+)
+
+// hashing bounds how many passwords are hashed at once: more than the cores
+// would only take memory and be slower for all.
+var hashing = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)))
+
+func hashSlot(ctx context.Context) (func(), error) {
+	select {
+	case hashing <- struct{}{}:
+		return func() { <-hashing }, nil
+	case <-ctx.Done():
+		return nil, &directory.Error{Kind: directory.Unavailable, Code: "request.cancelled", Detail: "The request ended before it could be carried out.", Err: ctx.Err()}
+	}
+}
+
+// HashPassword returns the argon2id PHC string that a password is kept as. It
+// costs about 25 ms of a core and waits while too many others are at it.
+func HashPassword(ctx context.Context, password string) ([]byte, error) {
+	done, err := hashSlot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	salt := random(16)
+	key := argon2.IDKey([]byte(password), salt, passes, memory, lanes, keySize)
+	b64 := base64.RawStdEncoding
+	return fmt.Appendf(nil, "$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, passes, lanes, b64.EncodeToString(salt), b64.EncodeToString(key)), nil
+}
+
+// phc is a PHC string taken apart.
+type phc struct {
+	memory, passes uint32
+	lanes          uint8
+	salt, key      []byte
+}
+
+// ErrPHC is returned for text that is not an argon2id PHC string within the
+// bounds that this server is willing to compute.
+var ErrPHC = errors.New("not an argon2id hash in PHC form, or one that costs too much")
+
+func parsePHC(s string) (phc, error) {
+	var p phc
+	parts := strings.Split(s, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
+		return p, ErrPHC
+	}
+	var version int
+	if n, err := fmt.Sscanf(parts[2], "v=%d", &version); n != 1 || err != nil || version != argon2.Version {
+		return p, ErrPHC
+	}
+	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.passes, &p.lanes); n != 3 || err != nil {
+		return p, ErrPHC
+	}
+	var err1, err2 error
+	p.salt, err1 = base64.RawStdEncoding.DecodeString(parts[4])
+	p.key, err2 = base64.RawStdEncoding.DecodeString(parts[5])
+	if err1 != nil || err2 != nil || len(p.salt) < 8 || len(p.key) < 16 || len(p.key) > 64 ||
+		p.memory < 8 || p.memory > 256*1024 || p.passes < 1 || p.passes > 10 || p.lanes < 1 || p.lanes > 8 {
+		return p, ErrPHC
+	}
+	return p, nil
+}
+
+// CheckPHC returns nil if s is a hash that [Authenticator.Password] can verify.
+func CheckPHC(s string) error {
+	_, err := parsePHC(s)
+	return err
+}
+
+// dummy makes an unknown name cost what a wrong password does.
+var dummy = sync.OnceValue(func() []byte {
+	h, err := HashPassword(context.Background(), "nobody's password")
+	if err != nil {
+		panic(err)
+	}
+	return h
+})
+
+func verifyPassword(ctx context.Context, hash []byte, password string) (bool, error) {
+	p, err := parsePHC(string(hash))
+	if err != nil {
+		return false, err
+	}
+	done, err := hashSlot(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	key := argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.key)))
+	return subtle.ConstantTimeCompare(key, p.key) == 1, nil
+}
+
+// Refusals of a sign-in. A dialect that must not tell the first two apart says
+// the same for both.
+var (
+	ErrNoSuchUser    = &directory.Error{Kind: directory.Unauthenticated, Code: "signin.user", Detail: "The name or the password is wrong."}
+	ErrWrongPassword = &directory.Error{Kind: directory.Unauthenticated, Code: "signin.password", Detail: "The name or the password is wrong."}
+	ErrSuspended     = &directory.Error{Kind: directory.Unauthenticated, Code: "signin.inactive", Detail: "The account cannot sign in."}
+)
+
+// Password verifies a user's password. from is the client's address: too many
+// failures, for one account or from one address, are [directory.TooMany] for a
+// while. An unknown user costs the time a wrong password does.
+func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user directory.Ref, password, from string) (directory.User, directory.Credential, error) {
+	account := tenant.String() + "/" + user.Text
+	now := time.Now()
+	if wait := a.limiter.wait(now, "account "+account, "address "+from); wait > 0 {
+		return directory.User{}, directory.Credential{}, &directory.Error{Kind: directory.TooMany, Code: "signin.limited",
+			Detail: fmt.Sprintf("Too many failed attempts. Try again in %d seconds.", int(wait.Seconds())+1)}
+	}
+	u, c, err := a.d.PasswordOf(ctx, tenant, user, Password)
+	unknown := errors.Is(err, directory.NotFound)
+	if err != nil && !unknown {
+		return directory.User{}, directory.Credential{}, err
+	}
+	hash := c.Hash
+	if unknown {
+		hash = dummy()
+	}
+	ok, err := verifyPassword(ctx, hash, password)
+	if err != nil {
+		return directory.User{}, directory.Credential{}, err
+	}
+	switch {
+	case unknown:
+		err = ErrNoSuchUser
+	case !ok:
+		err = ErrWrongPassword
+	case !u.ActiveAt(a.d.Now()):
+		return directory.User{}, directory.Credential{}, ErrSuspended
+	}
+	if err != nil {
+		a.limiter.failed(now, "account "+account, "address "+from)
+		return directory.User{}, directory.Credential{}, err
+	}
+	a.limiter.passed("account " + account)
+	a.touch(c, a.d.Now())
+	return u, c, nil
+}

@@ -1,0 +1,148 @@
+package wire
+
+import (
+	"context"
+	"encoding/hex"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"roster/internal/directory"
+)
+
+// Entry is what the log says about a request. The server makes it, the dialect
+// and its handlers fill it in, and one line is written at the end. It is used by
+// the request's goroutine alone.
+type Entry struct {
+	Request   string // the request id, also in the answer's header
+	Dialect   string
+	Tenant    string
+	Principal string // id of the credential; never the secret
+	Err       error  // why it failed, cause included
+
+	// Path is shown instead of the request's own, by dialects whose keys may
+	// stand in the URL.
+	Path string
+}
+
+type entryKey struct{}
+
+// EntryOf returns the entry of the request that ctx belongs to. Outside a
+// request it is a fresh one that nobody reads.
+func EntryOf(ctx context.Context) *Entry {
+	if e, ok := ctx.Value(entryKey{}).(*Entry); ok {
+		return e
+	}
+	return &Entry{}
+}
+
+// RequestIDHeader carries a request's id, given by the caller or made here.
+const RequestIDHeader = "X-Request-Id"
+
+// Logged wraps the whole server: it gives each request an id and an entry,
+// answers a panic with failed, and writes one line at the end. Answers below 500
+// are logged at Info if they changed something or failed, and at Debug if they
+// only read.
+func Logged(log *slog.Logger, next http.Handler, failed func(http.ResponseWriter, *http.Request)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		e := &Entry{Request: requestID(r), Path: r.URL.Path}
+		rec := &recorder{ResponseWriter: w}
+		rec.Header().Set(RequestIDHeader, e.Request)
+		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, e))
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p)
+				}
+				log.Error("panic", "request", e.Request, "panic", p, "stack", stack())
+				if rec.status == 0 {
+					failed(rec, r)
+				}
+			}
+			e.write(log, r, rec, time.Since(start))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func (e *Entry) write(log *slog.Logger, r *http.Request, rec *recorder, took time.Duration) {
+	level := slog.LevelInfo
+	switch {
+	case rec.status >= 500:
+		level = slog.LevelError
+	case rec.status < 400 && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		level = slog.LevelDebug
+	}
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method), slog.String("path", e.Path), slog.Int("status", rec.status),
+		slog.Duration("took", took), slog.String("request", e.Request), slog.String("dialect", e.Dialect),
+	}
+	if e.Tenant != "" {
+		attrs = append(attrs, slog.String("tenant", e.Tenant))
+	}
+	if e.Principal != "" {
+		attrs = append(attrs, slog.String("credential", e.Principal))
+	}
+	if e.Err != nil {
+		attrs = append(attrs, slog.String("err", e.Err.Error()))
+	}
+	log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// requestID takes the caller's id if it is short and plain, or makes one.
+func requestID(r *http.Request) string {
+	if given := r.Header.Get(RequestIDHeader); given != "" && len(given) <= 64 && strings.Trim(given, idAlphabet) == "" {
+		return given
+	}
+	var b [8]byte
+	n := rand.Uint64()
+	for i := range b {
+		b[i] = byte(n >> (8 * i))
+	}
+	return hex.EncodeToString(b[:])
+}
+
+const idAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/"
+
+// recorder remembers the status of an answer.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Note puts who is asking, and what went wrong, into the request's entry.
+func Note(ctx context.Context, p directory.Principal, err error) {
+	e := EntryOf(ctx)
+	if !p.Tenant.IsZero() {
+		e.Tenant = p.Tenant.String()
+	}
+	if !p.Credential.IsZero() {
+		e.Principal = p.Credential.String()
+	}
+	if err != nil {
+		e.Err = err
+	}
+}
