@@ -76,7 +76,7 @@ func (b *bench) measure(ctx context.Context, c namedSetup, preload int, round ui
 	if err := copyFile(path, template); err != nil {
 		return outcome{}, err
 	}
-	if err := growLog(path, c.setup.checkpoint); err != nil {
+	if err := b.growLog(path, c.setup.checkpoint); err != nil {
 		return outcome{}, err
 	}
 	db, err := c.setup.open(path)
@@ -114,7 +114,7 @@ func (b *bench) measure(ctx context.Context, c namedSetup, preload int, round ui
 	if err := write(stmtCtx, timed); err != nil {
 		return outcome{}, err
 	}
-	if err := w.exec(stmtCtx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+	if err := w.exec(stmtCtx, "PRAGMA wal_checkpoint(PASSIVE)"); err != nil {
 		return outcome{}, err
 	}
 	elapsed := time.Since(start)

@@ -72,9 +72,33 @@ func copyFile(to, from string) (err error) {
 // with room for n bytes: what it will have after its first checkpoint and ever
 // after. While the log still grows each commit also waits for the file system's
 // own journal.
-func growLog(path string, n int) error {
-	return writeFile(path+"-wal", bytes.NewReader(make([]byte, n)))
+//
+// The runs share one such file by hard links, which SQLite removes when it
+// closes. Without its header what the last run left in it means nothing.
+func (b *bench) growLog(path string, n int) (err error) {
+	shared := filepath.Join(b.dir, fmt.Sprintf("log-%d", n))
+	if _, err := os.Stat(shared); err != nil {
+		if err := writeFile(shared, bytes.NewReader(make([]byte, n))); err != nil {
+			return err
+		}
+	}
+	if err := os.Link(shared, path+"-wal"); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(shared, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	if _, err := log.Write(make([]byte, logHeader)); err != nil {
+		return err
+	}
+	return log.Sync()
 }
+
+// logHeader is the size of the header of a write-ahead log
+// (https://www.sqlite.org/fileformat2.html#walformat).
+const logHeader = 32
 
 // writeFile writes source to a new file and waits until it is on disk, so that
 // nobody's clock pays for it. It writes as SQLite would, a page at a time: what

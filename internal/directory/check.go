@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"roster/internal/id"
-
 )
 
 // Check asks whether a user is in a group.

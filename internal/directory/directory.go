@@ -59,7 +59,7 @@ func New(store Store, o Options) *Directory {
 	closed, cancel := context.WithCancel(context.Background())
 	return &Directory{
 		store:     store,
-		index:     index.NewIndex(o.IndexBudget),
+		index:     index.New(o.IndexBudget),
 		log:       o.Log,
 		clock:     o.Clock,
 		followers: map[id.Tenant]*follower{},

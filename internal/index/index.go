@@ -28,9 +28,9 @@ type entry struct {
 	bytes int64        // of state, when it was published
 }
 
-// NewIndex returns an Index that keeps the States it holds within about so many
+// New returns an Index that keeps the States it holds within about so many
 // bytes of heap. One State larger than that is held alone.
-func NewIndex(budget int64) *Index {
+func New(budget int64) *Index {
 	return &Index{budget: budget}
 }
 

@@ -105,7 +105,7 @@ func TestACheckAllocatesNothing(t *testing.T) {
 	e.Put(Edge{Group: 13, Member: id.GroupMember(12)})
 	e.Put(Edge{Group: 11, Member: id.UserMember(2), Until: 90})
 	s := e.Commit(2)
-	x := NewIndex(1 << 20)
+	x := New(1 << 20)
 	tenant := id.Tenant{1}
 	x.Publish(tenant, s)
 	for _, c := range []struct {
@@ -234,6 +234,24 @@ func TestASuspendedUserComesBackWithItsGroups(t *testing.T) {
 	}
 }
 
+func TestCountLeavesOutEveryInactiveUserOnce(t *testing.T) {
+	// Few of many are inactive, so they are what is counted; one is so twice.
+	e := crowd(100).Edit()
+	for _, c := range []struct {
+		user      id.Number
+		suspended bool
+		expires   int64
+	}{{2, true, 0}, {4, true, 5}, {6, false, 5}, {8, false, 50}, {9, true, 5}} {
+		e.PutUser(c.user, id.User(uuid('u', c.user)), c.suspended, c.expires)
+	}
+	s := e.Commit(2)
+	for now, want := range map[int64]int{4: 98, 5: 97, 49: 97, 50: 96} {
+		if got, listed := s.Count(1, now, true), len(s.MembersAfter(1, 0, now, true, 1000)); got != want || listed != want {
+			t.Errorf("at %d Count is %d and Members are %d, want %d", now, got, listed, want)
+		}
+	}
+}
+
 func TestANumberThatIsImportedAgainUnderAnotherIDIsFoundUnderThatAlone(t *testing.T) {
 	a, b := id.User{1}, id.User{2}
 	e := NewState().Edit()
@@ -270,7 +288,7 @@ func TestReadersSeeWholeBatchesWhileAWriterPublishes(t *testing.T) {
 	e.Put(Edge{Group: 3, Member: id.GroupMember(1)})
 	e.Put(Edge{Group: 3, Member: id.GroupMember(2)})
 	e.PutMembers(1, everyone)
-	x := NewIndex(1 << 30)
+	x := New(1 << 30)
 	tenant := id.Tenant{1}
 	x.Publish(tenant, e.Commit(0))
 
@@ -328,7 +346,7 @@ func TestReadersSeeWholeBatchesWhileAWriterPublishes(t *testing.T) {
 }
 
 func TestAnOlderStateDoesNotReplaceALaterOne(t *testing.T) {
-	x := NewIndex(1 << 20)
+	x := New(1 << 20)
 	tenant := id.Tenant{1}
 	one := NewState().Edit().Commit(1)
 	two := one.Edit().Commit(2)
@@ -346,7 +364,7 @@ func TestAnOlderStateDoesNotReplaceALaterOne(t *testing.T) {
 
 func TestTheLeastRecentlyUsedTenantsGoWhenTheBudgetIsSpent(t *testing.T) {
 	s := crowd(1000)
-	x := NewIndex(4*s.Bytes() + s.Bytes()/2)
+	x := New(4*s.Bytes() + s.Bytes()/2)
 	for n := byte(1); n <= 4; n++ {
 		x.Publish(id.Tenant{n}, s)
 	}
@@ -364,7 +382,7 @@ func TestTheLeastRecentlyUsedTenantsGoWhenTheBudgetIsSpent(t *testing.T) {
 	if x.Bytes() != 4*s.Bytes() {
 		t.Errorf("the index accounts for %d bytes, want %d", x.Bytes(), 4*s.Bytes())
 	}
-	large := NewIndex(1)
+	large := New(1)
 	large.Publish(id.Tenant{1}, s)
 	if large.Get(id.Tenant{1}) != s {
 		t.Errorf("a State above the budget is not held by itself")

@@ -185,12 +185,11 @@ func (s *set) weight() int64 {
 	if s.many == nil {
 		return listWeight(&s.few)
 	}
-	// A bitmap of one container takes some 160 bytes before its content.
-	sum := int64(unsafe.Sizeof(many{})) + int64(cap(s.many.chunks))*int64(unsafe.Sizeof(chunk{}))
-	for _, c := range s.many.chunks {
-		sum += 160 + int64(c.bits.GetSizeInBytes())
-	}
-	return sum
+	// As if the chunks were equal: a bitmap takes some 160 bytes, and for each
+	// number two more until it is 8 KiB.
+	n := int64(len(s.many.chunks))
+	each := int64(unsafe.Sizeof(chunk{})) + 160 + min(8192, 2*int64(s.many.count)/n)
+	return int64(unsafe.Sizeof(many{})) + n*each
 }
 
 // trim gives back slack.

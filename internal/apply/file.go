@@ -1,0 +1,209 @@
+// Package apply carries out a readable file that says what a deployment should
+// hold: tenants with their users, groups, memberships and credentials. Applying
+// a file twice changes nothing the second time. What the file does not name is
+// left alone.
+package apply
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"roster/internal/directory"
+)
+
+// File is what a file says. Zero fields are not said.
+type File struct {
+	Platform Platform `yaml:"platform"`
+	Tenants  []Tenant `yaml:"tenants"`
+}
+
+// Platform is what belongs to the deployment and to no tenant.
+type Platform struct {
+	Credentials []Credential `yaml:"credentials"`
+}
+
+// Tenant is a tenant and everything in it.
+type Tenant struct {
+	Name        string       `yaml:"name"`
+	ID          string       `yaml:"id"`
+	Code        int64        `yaml:"code"`
+	Title       *string      `yaml:"title"`
+	Attributes  Attributes   `yaml:"attributes"`
+	Users       []User       `yaml:"users"`
+	Groups      []Group      `yaml:"groups"`
+	Credentials []Credential `yaml:"credentials"`
+}
+
+// User is a user. It is found by id, or else by number, code or name.
+type User struct {
+	Name          string             `yaml:"name"`
+	ID            string             `yaml:"id"`
+	Number        int64              `yaml:"number"`
+	Code          int64              `yaml:"code"`
+	PersonCode    int64              `yaml:"person_code"`
+	Email         *string            `yaml:"email"`
+	EmailVerified *bool              `yaml:"email_verified"`
+	GivenName     *string            `yaml:"given_name"`
+	FamilyName    *string            `yaml:"family_name"`
+	DisplayName   *string            `yaml:"display_name"`
+	Suspended     *bool              `yaml:"suspended"`
+	Expires       *time.Time         `yaml:"expires"`
+	ExternalIDs   *map[string]string `yaml:"external_ids"`
+	Attributes    Attributes         `yaml:"attributes"`
+
+	// Password is set when the user is created or has none. PasswordHash is an
+	// argon2id PHC string.
+	Password     string `yaml:"password"`
+	PasswordHash string `yaml:"password_hash"`
+}
+
+// Group is a group with members.
+type Group struct {
+	Name        string             `yaml:"name"`
+	ID          string             `yaml:"id"`
+	Number      int64              `yaml:"number"`
+	Code        int64              `yaml:"code"`
+	Description *string            `yaml:"description"`
+	Grants      *[]string          `yaml:"grants"`
+	BuiltIn     bool               `yaml:"built_in"`
+	ExternalIDs *map[string]string `yaml:"external_ids"`
+	Attributes  Attributes         `yaml:"attributes"`
+	Members     []Member           `yaml:"members"`
+}
+
+// Member is who stands in a group: a user's ref alone, or a mapping.
+type Member struct {
+	User       string     `yaml:"user"`
+	Group      string     `yaml:"group"`
+	ValidFrom  *time.Time `yaml:"valid_from"`
+	ValidUntil *time.Time `yaml:"valid_until"`
+	Role       string     `yaml:"role"`
+	Reason     string     `yaml:"reason"`
+}
+
+// Credential is a key of any kind. It is found by its secret, or else by kind
+// and name. A secret that is not given is made up and shown once.
+type Credential struct {
+	Kind       string     `yaml:"kind"`
+	Name       string     `yaml:"name"`
+	Code       int64      `yaml:"code"`
+	Handle     string     `yaml:"handle"`
+	User       string     `yaml:"user"`
+	Grants     []string   `yaml:"grants"`
+	Expires    *time.Time `yaml:"expires"`
+	Secret     string     `yaml:"secret"`
+	Attributes Attributes `yaml:"attributes"`
+}
+
+// Attributes are attributes by dialect.
+type Attributes map[string]map[string]any
+
+func (a Attributes) core() directory.Attributes {
+	if len(a) == 0 {
+		return nil
+	}
+	out := directory.Attributes{}
+	for dialect, values := range a {
+		m := make(map[string]any, len(values))
+		for k, v := range values {
+			m[k] = plain(v)
+		}
+		out[dialect] = m
+	}
+	return out
+}
+
+// plain turns what YAML yields into the values that JSON has.
+func plain(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for k, e := range v {
+			m[k] = plain(e)
+		}
+		return m
+	case map[any]any:
+		m := make(map[string]any, len(v))
+		for k, e := range v {
+			m[fmt.Sprint(k)] = plain(e)
+		}
+		return m
+	case []any:
+		l := make([]any, len(v))
+		for i, e := range v {
+			l[i] = plain(e)
+		}
+		return l
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	}
+	return v
+}
+
+// UnmarshalYAML reads a member: a scalar is a user's ref.
+func (m *Member) UnmarshalYAML(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode {
+		return n.Decode(&m.User)
+	}
+	// A nested Decode does not know of KnownFields, so the keys are looked at here.
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		switch key := n.Content[i]; key.Value {
+		case "user", "group", "valid_from", "valid_until", "role", "reason":
+		default:
+			return fmt.Errorf("line %d: unknown key %q in a member", key.Line, key.Value)
+		}
+	}
+	type fields Member
+	return n.Decode((*fields)(m))
+}
+
+// Read reads a file. Errors name the line; a key that does not exist is one.
+func Read(r io.Reader) (*File, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	var f File
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(&f); err != nil && !errors.Is(err, io.EOF) {
+		return nil, readable(err)
+	}
+	if err := d.Decode(new(File)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the file holds more than one document")
+	}
+	return &f, nil
+}
+
+var unknownKey = regexp.MustCompile(`field (\S+) not found in type apply\.(\w+)`)
+
+// readable puts the decoder's complaints into an operator's words.
+func readable(err error) error {
+	var complaints []string
+	if e, ok := errors.AsType[*yaml.TypeError](err); ok {
+		for _, c := range e.Errors {
+			complaints = append(complaints, fmt.Sprint(c))
+		}
+	} else {
+		complaints = []string{err.Error()}
+	}
+	for i, c := range complaints {
+		c = strings.TrimPrefix(c, "yaml: ")
+		c = unknownKey.ReplaceAllStringFunc(c, func(s string) string {
+			m := unknownKey.FindStringSubmatch(s)
+			if m[2] == "File" {
+				return fmt.Sprintf("unknown key %q at the top", m[1])
+			}
+			return fmt.Sprintf("unknown key %q in a %s", m[1], strings.ToLower(m[2]))
+		})
+		complaints[i] = strings.ReplaceAll(c, "cannot unmarshal !!", "cannot read a ")
+	}
+	return errors.New(strings.Join(complaints, "\n"))
+}
