@@ -2,15 +2,20 @@ package main
 
 import (
 	"io"
+	"os"
 	"strings"
 	"testing"
 )
 
 func TestEveryQuestionIsAnswered(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
 	var out strings.Builder
 	if err := run(t.Context(), []string{"-preload", "0,200", "-rows", "100", "-rounds", "1"}, &out, io.Discard); err != nil {
 		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("the temporary directory holds %v (%v), want nothing left behind", left, err)
 	}
 	for _, q := range questions() {
 		if got := strings.Count(out.String(), "### "+q.title+"; "); got != 2 {

@@ -55,6 +55,10 @@ type Error struct {
 	Field  string // which input is at fault, as the core names it; may be empty
 	Detail string // one sentence, safe to show to anyone
 	Err    error  // the cause, for the log alone; may be nil
+
+	// Items are the items at fault, by index, when a batch of memberships was
+	// refused as a whole: additions first. Nil for anything else.
+	Items []int
 }
 
 // Error returns the detail and the cause. It is for logs: what a caller may see

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -286,7 +287,7 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 				edges = append(edges, i.edge)
 				touched[i.edge.Group] = true
 			case mode == Atomic:
-				return nil, i.problem
+				return nil, refused(i.problem, add, remove)
 			}
 		}
 	}
@@ -365,6 +366,19 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 		}
 		return t.DeleteEdges(deletes)
 	})
+}
+
+// refused is the problem of the first bad item of a batch, naming every item
+// that has the same.
+func refused(problem *Error, add, remove []item) *Error {
+	e := *problem
+	e.Items = nil
+	for n, i := range slices.Concat(add, remove) {
+		if i.problem != nil && i.problem.Code == e.Code {
+			e.Items = append(e.Items, n)
+		}
+	}
+	return &e
 }
 
 // refuseCycles marks the links among the items that would put a group inside

@@ -1,0 +1,28 @@
+# What a person runs. CI runs .ci/run, which calls these.
+
+export CGO_ENABLED ?= 0
+
+.PHONY: build test race lint bench soak
+
+build:
+	go build -o roster ./cmd/roster
+
+# Needs the Go module proxy and nothing else: no service, no network.
+test:
+	go test ./...
+
+# The race detector needs cgo, and so a C compiler.
+race:
+	CGO_ENABLED=1 go test -race ./internal/index ./internal/directory ./internal/store/... ./internal/authn ./internal/server ./bench/load
+
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+bench:
+	go run ./bench
+
+# As many crashes as an hour holds.
+soak:
+	go test ./internal/server -run TestCrash -crashes 2000 -timeout 90m -v

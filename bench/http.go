@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the reference rate is the engine's own
+
+	"roster/bench/load"
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+const clients = 64
+
+// checkHTTP holds a check over HTTP against a bare net/http handler that returns
+// the same bytes.
+func checkHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
+	b, err := newBed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	users, groups, err := b.fill(ctx, 1000, 100)
+	if err != nil {
+		return nil, err
+	}
+	for i, g := range groups {
+		var members []directory.MemberRef
+		for j := i; j < len(users); j += 10 {
+			members = append(members, directory.MemberRef{Ref: directory.ByUser(users[j])})
+		}
+		if _, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(g), Add: members}); err != nil {
+			return nil, err
+		}
+	}
+	request := func(buf []byte, client, n int) ([]byte, int) {
+		buf = append(buf, "GET /api/v1/tenants/"...)
+		buf = append(buf, b.tenant.String()...)
+		buf = append(buf, "/check?user="...)
+		buf = append(buf, users[(client*7919+n)%len(users)].String()...)
+		buf = append(buf, "&group="...)
+		buf = append(buf, groups[(client+n)%len(groups)].String()...)
+		buf = append(buf, " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer "...)
+		buf = append(buf, b.key...)
+		return append(buf, "\r\n\r\n"...), 1
+	}
+
+	// The bare handler answers what a check answers, with the same headers.
+	sample, err := sampleAnswer(b.address, request)
+	if err != nil {
+		return nil, err
+	}
+	bare, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	bareServer := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := w.Header()
+		for name, values := range sample.header {
+			h[name] = values
+		}
+		w.Write(sample.body)
+	})}
+	go bareServer.Serve(bare)
+	defer bareServer.Close()
+
+	plan := load.Plan{Clients: clients, Requests: s.checks, Next: request, Status: 200, Progress: progress, Name: "check over HTTP"}
+	var ratios, measured, reference []float64
+	var latency load.Histogram
+	for range 5 {
+		plan.Address = bare.Addr().String()
+		want, err := load.Run(ctx, plan)
+		if err != nil {
+			return nil, err
+		}
+		plan.Address = b.address
+		got, err := load.Run(ctx, plan)
+		if err != nil {
+			return nil, err
+		}
+		ratios = append(ratios, got.PerSecond()/want.PerSecond())
+		measured, reference = append(measured, got.PerSecond()), append(reference, want.PerSecond())
+		latency = got.Latency
+	}
+	ratio := median(ratios)
+	return []row{{
+		work:      "check over HTTP, 64 clients",
+		measured:  fmt.Sprintf("%s (p99 %s)", perSecond(median(measured)), latency.Quantile(0.99)),
+		reference: perSecond(median(reference)) + " bare net/http",
+		ratio:     ratio, budget: ">= 0.8", met: ratio >= 0.8,
+	}}, nil
+}
+
+type answer struct {
+	header http.Header
+	body   []byte
+}
+
+func sampleAnswer(address string, request func([]byte, int, int) ([]byte, int)) (answer, error) {
+	raw, _ := request(nil, 0, 0)
+	line, _, _ := strings.Cut(string(raw), "\r\n")
+	r, err := http.NewRequest("GET", "http://"+address+strings.Fields(line)[1], nil)
+	if err != nil {
+		return answer{}, err
+	}
+	_, key, _ := strings.Cut(string(raw), "Authorization: ")
+	r.Header.Set("Authorization", strings.TrimSpace(key))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != 200 {
+		err = fmt.Errorf("sample check answered %d: %s", resp.StatusCode, body)
+	}
+	resp.Header.Del("Date")
+	resp.Header.Del("Content-Length")
+	return answer{resp.Header, body}, err
+}
+
+// addHTTP holds durable adds over HTTP, one at a time and 10,000 in a call,
+// against the engine's own rate for inserting the same edges in batches.
+func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
+	b, err := newBed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer b.close()
+	const users, batch = 10000, 10000
+	groups := s.batches + 5*clients*s.adds/users + 1
+	us, gs, err := b.fill(ctx, users, groups)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := newEngine(filepath.Join(b.dir, "raw.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer raw.close()
+
+	single := load.Plan{
+		Address: b.address, Clients: clients, Requests: s.adds, Status: 200, Progress: progress, Name: "single adds over HTTP",
+	}
+	var singles, engine, batches, ratios, batchRatios []float64
+	var latency load.Histogram
+	round := 0
+	for range 5 {
+		rate, err := raw.insert(20)
+		if err != nil {
+			return nil, err
+		}
+		engine = append(engine, rate)
+
+		single.Next = func(buf []byte, client, n int) ([]byte, int) {
+			i := (round*clients+client)*s.adds + n
+			return b.put(buf, gs[i/users], us[i%users]), 1
+		}
+		got, err := load.Run(ctx, single)
+		if err != nil {
+			return nil, err
+		}
+		round++
+		singles, ratios = append(singles, got.PerSecond()), append(ratios, got.PerSecond()/rate)
+		latency = got.Latency
+	}
+	body := func(g int) []byte {
+		var sb strings.Builder
+		sb.WriteString(`{"mode":"atomic","add":["`)
+		for i, u := range us[:batch] {
+			if i > 0 {
+				sb.WriteString(`","`)
+			}
+			sb.WriteString(u.String())
+		}
+		sb.WriteString(`"]}`)
+		return fmt.Appendf(nil, "POST /api/v1/tenants/%s/groups/%s/members:batch HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			b.tenant, gs[g], b.key, sb.Len(), sb.String())
+	}
+	for i := range s.batches {
+		rate, err := raw.insert(10)
+		if err != nil {
+			return nil, err
+		}
+		request := body(len(gs) - 1 - i)
+		got, err := load.Run(ctx, load.Plan{
+			Address: b.address, Clients: 1, Requests: 1, Status: 200, Progress: progress, Name: "10,000 adds in a call",
+			Next: func(buf []byte, _, _ int) ([]byte, int) { return append(buf, request...), batch },
+		})
+		if err != nil {
+			return nil, err
+		}
+		batches, batchRatios = append(batches, got.PerSecond()), append(batchRatios, got.PerSecond()/rate)
+	}
+	ratio, batchRatio := median(ratios), median(batchRatios)
+	return []row{
+		{
+			work:      "durable single adds over HTTP, 64 clients",
+			measured:  fmt.Sprintf("%s (p99 %s)", perSecond(median(singles)), latency.Quantile(0.99)),
+			reference: perSecond(median(engine)) + " engine, batches of 1,000",
+			ratio:     ratio, budget: ">= 0.5", met: ratio >= 0.5,
+		}, {
+			work:      "10,000 adds in one call",
+			measured:  perSecond(median(batches)),
+			reference: perSecond(median(engine)) + " engine, batches of 1,000",
+			ratio:     batchRatio, budget: ">= 0.7", met: batchRatio >= 0.7,
+		},
+	}, nil
+}
+
+func (b *bed) put(buf []byte, g id.Group, u id.User) []byte {
+	return fmt.Appendf(buf, "PUT /api/v1/tenants/%s/groups/%s/members/%s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
+		b.tenant, g, u, b.key)
+}
+
+// engine is the embedded engine by itself: the edge table and its two B-trees as
+// the store has them, and nothing of Roster.
+type engine struct {
+	db   *sql.DB
+	next int
+}
+
+func newEngine(path string) (*engine, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(16384)&_pragma=cache_size(-65536)&_pragma=temp_store(MEMORY)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec(`CREATE TABLE edges (
+  tenant INTEGER NOT NULL, grp INTEGER NOT NULL, member INTEGER NOT NULL, serial INTEGER NOT NULL, revision INTEGER NOT NULL,
+  added INTEGER NOT NULL, starts INTEGER NOT NULL, ends INTEGER NOT NULL, role INTEGER NOT NULL, source TEXT, reason TEXT,
+  PRIMARY KEY (tenant, grp, member)) WITHOUT ROWID;
+CREATE INDEX edges_member ON edges (tenant, member, grp, starts, ends);`)
+	return &engine{db: db}, err
+}
+
+func (e *engine) close() error { return e.db.Close() }
+
+// insert makes n durable commits of 1,000 rows, into groups of 10,000 as the
+// measured adds do, and returns rows a second.
+func (e *engine) insert(n int) (float64, error) {
+	start := time.Now()
+	for range n {
+		tx, err := e.db.Begin()
+		if err != nil {
+			return 0, err
+		}
+		st, err := tx.Prepare("INSERT INTO edges VALUES (1, ?, ?, ?, ?, 0, 0, 0, 0, NULL, NULL)")
+		if err != nil {
+			return 0, err
+		}
+		for range 1000 {
+			if _, err := st.Exec(e.next/10000+1, e.next%10000+1, e.next, e.next); err != nil {
+				return 0, err
+			}
+			e.next++
+		}
+		if err := tx.Commit(); err != nil {
+			return 0, err
+		}
+	}
+	return float64(n*1000) / time.Since(start).Seconds(), nil
+}
+
+func median(list []float64) float64 {
+	s := slices.Sorted(slices.Values(list))
+	return s[len(s)/2]
+}
