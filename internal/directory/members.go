@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -274,27 +273,18 @@ type item struct {
 // the rules are kept here. Results are by item index, additions first.
 func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Result, error) {
 	s.From, s.Until = s.From.UTC().Truncate(time.Microsecond), s.Until.UTC().Truncate(time.Microsecond)
-	results := make([]Result, 0, len(add)+len(remove))
 	if err := t.refuseCycles(add); err != nil {
 		return nil, err
 	}
-	touched := map[id.Number]bool{}
-	var edges []Edge
-	for _, list := range [][]item{add, remove} {
-		for _, i := range list {
-			switch {
-			case i.problem == nil:
-				edges = append(edges, i.edge)
-				touched[i.edge.Group] = true
-			case mode == Atomic:
-				return nil, refused(i.problem, add, remove)
-			}
-		}
+	wanted, err := edgesIn(add, mode)
+	if err != nil {
+		return nil, err
 	}
-	groups := make([]id.Number, 0, len(touched))
-	for g := range touched {
-		groups = append(groups, g)
+	unwanted, err := edgesIn(remove, mode)
+	if err != nil {
+		return nil, err
 	}
+	groups := groupsAmong(wanted, unwanted)
 	if err := t.mayRule(groups...); err != nil {
 		return nil, err
 	}
@@ -302,83 +292,120 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 	if err != nil {
 		return nil, err
 	}
+	var added, removed map[Edge]Outcome
+	err = t.keepingAdmin(admin, func() (err error) {
+		if added, err = t.add(wanted, s, keep); err != nil {
+			return err
+		}
+		removed, err = t.remove(unwanted)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, 0, len(add)+len(remove))
+	results = report(results, add, added, Already)
+	return report(results, remove, removed, Absent), nil
+}
+
+// edgesIn returns the edges of the items that have one, each once. In an atomic
+// batch an item without one is the batch's error.
+func edgesIn(items []item, mode Mode) ([]Edge, error) {
+	edges := make([]Edge, 0, len(items))
+	if len(items) == 1 && items[0].problem == nil {
+		return append(edges, items[0].edge), nil
+	}
+	seen := make(map[Edge]bool, len(items))
+	for _, i := range items {
+		switch {
+		case i.problem != nil && mode == Atomic:
+			return nil, i.problem
+		case i.problem == nil && !seen[i.edge]:
+			seen[i.edge] = true
+			edges = append(edges, i.edge)
+		}
+	}
+	return edges, nil
+}
+
+func groupsAmong(lists ...[]Edge) []id.Number {
+	var groups []id.Number
+	seen := map[id.Number]bool{}
+	for _, edges := range lists {
+		for _, e := range edges {
+			if !seen[e.Group] {
+				seen[e.Group] = true
+				groups = append(groups, e.Group)
+			}
+		}
+	}
+	return groups
+}
+
+// report gives each item the outcome of its edge; the second item of an edge
+// finds it done.
+func report(results []Result, items []item, outcomes map[Edge]Outcome, done Outcome) []Result {
+	for _, i := range items {
+		r := Result{Edge: i.edge, Outcome: done, Problem: i.problem}
+		if i.problem != nil {
+			r.Outcome = Bad
+		} else if o, ok := outcomes[i.edge]; ok {
+			r.Outcome = o
+			delete(outcomes, i.edge)
+		}
+		results = append(results, r)
+	}
+	return results
+}
+
+// add makes members stand on the edges and says what became of each.
+func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) {
+	present, err := t.InsertEdges(edges, s)
+	if err != nil {
+		return nil, err
+	}
+	outcomes := make(map[Edge]Outcome, len(edges))
+	for _, e := range edges {
+		outcomes[e] = Added
+	}
+	var ended, updates []Edge
+	now := t.At()
+	for _, m := range present {
+		switch {
+		case !m.Until.IsZero() && !now.Before(m.Until):
+			ended = append(ended, m.Edge) // by the clock, so this is a new membership
+		case keep || m.Standing == s:
+			outcomes[m.Edge] = Already
+		default:
+			outcomes[m.Edge] = Updated
+			updates = append(updates, m.Edge)
+		}
+	}
+	if err := t.DeleteEdges(ended); err != nil {
+		return nil, err
+	}
+	if _, err := t.InsertEdges(ended, s); err != nil {
+		return nil, err
+	}
+	return outcomes, t.UpdateEdges(updates, s)
+}
+
+// remove ends the memberships on the edges and says what became of each.
+func (t *tx) remove(edges []Edge) (map[Edge]Outcome, error) {
 	standing, err := t.Writer.Standing(edges)
 	if err != nil {
 		return nil, err
 	}
-	stands := make(map[Edge]Standing, len(standing))
-	for _, m := range standing {
-		stands[m.Edge] = m.Standing
-	}
-
-	var inserts, updates, ended, deletes []Edge
+	outcomes := make(map[Edge]Outcome, len(standing))
+	deletes := make([]Edge, 0, len(standing))
 	now := t.At()
-	done := make(map[Edge]bool, len(add))
-	for _, i := range add {
-		r := Result{Edge: i.edge, Outcome: Already}
-		was, present := stands[i.edge]
-		switch {
-		case i.problem != nil:
-			r.Outcome, r.Problem = Bad, i.problem
-		case done[i.edge]:
-		case present && !was.Until.IsZero() && !now.Before(was.Until):
-			// It ended by the clock: this is a new membership.
-			r.Outcome = Added
-			ended = append(ended, i.edge)
-			inserts = append(inserts, i.edge)
-		case present && (keep || was == s):
-		case present:
-			r.Outcome = Updated
-			updates = append(updates, i.edge)
-		default:
-			r.Outcome = Added
-			inserts = append(inserts, i.edge)
-		}
-		done[i.edge] = true
-		results = append(results, r)
-	}
-	for _, e := range inserts {
-		stands[e] = s
-	}
-	for _, i := range remove {
-		r := Result{Edge: i.edge, Outcome: Absent}
-		if i.problem != nil {
-			r.Outcome, r.Problem = Bad, i.problem
-		} else if was, present := stands[i.edge]; present {
-			deletes = append(deletes, i.edge)
-			delete(stands, i.edge)
-			if was.Until.IsZero() || now.Before(was.Until) {
-				r.Outcome = Removed
-			}
-		}
-		results = append(results, r)
-	}
-	takes := len(updates)+len(deletes)+len(ended) > 0
-	return results, t.keepingAdmin(admin && takes, func() error {
-		if err := t.DeleteEdges(ended); err != nil {
-			return err
-		}
-		if err := t.InsertEdges(inserts, s); err != nil {
-			return err
-		}
-		if err := t.UpdateEdges(updates, s); err != nil {
-			return err
-		}
-		return t.DeleteEdges(deletes)
-	})
-}
-
-// refused is the problem of the first bad item of a batch, naming every item
-// that has the same.
-func refused(problem *Error, add, remove []item) *Error {
-	e := *problem
-	e.Items = nil
-	for n, i := range slices.Concat(add, remove) {
-		if i.problem != nil && i.problem.Code == e.Code {
-			e.Items = append(e.Items, n)
+	for _, m := range standing {
+		deletes = append(deletes, m.Edge)
+		if m.Until.IsZero() || now.Before(m.Until) {
+			outcomes[m.Edge] = Removed // otherwise it had ended by the clock
 		}
 	}
-	return &e
+	return outcomes, t.DeleteEdges(deletes)
 }
 
 // refuseCycles marks the links among the items that would put a group inside

@@ -166,9 +166,10 @@ type Writer interface {
 	DeleteGroup(Group) error
 
 	// InsertEdges makes memberships stand on edges where none does, in this
-	// order of joining; UpdateEdges changes how those on the edges stand;
-	// DeleteEdges ends them. What ends is kept as a past period.
-	InsertEdges([]Edge, Standing) error
+	// order of joining, and returns those that stood on the others already.
+	// UpdateEdges changes how those on the edges stand; DeleteEdges ends them.
+	// What ends is kept as a past period. No edge may be given twice.
+	InsertEdges([]Edge, Standing) (present []Membership, err error)
 	UpdateEdges([]Edge, Standing) error
 	DeleteEdges([]Edge) error
 

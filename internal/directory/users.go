@@ -99,7 +99,8 @@ func (t *tx) joinNew(u User, refs []Ref) error {
 	if err := t.mayRule(groups...); err != nil {
 		return err
 	}
-	return t.InsertEdges(edges, Standing{})
+	_, err = t.InsertEdges(edges, Standing{})
+	return err
 }
 
 func checkUser(u User) error {

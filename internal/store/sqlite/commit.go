@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"roster/internal/directory"
@@ -25,10 +26,11 @@ type request struct {
 	tenant id.Tenant
 	by     directory.Author
 	fn     func(directory.Writer) error
-	done   chan struct{} // closed when revision and err are set
+	done   chan struct{} // closed when revision and err are final
 
 	revision directory.Revision
 	err      error
+	commit   *directory.Commit // nil if it changed nothing
 }
 
 // Update implements [directory.Store].
@@ -65,11 +67,23 @@ type row struct {
 
 // committer is the state of the one goroutine that writes.
 type committer struct {
-	s        *Store
-	c        *conn
+	s *Store
+	c *conn
+
+	// What is known of the database as the open transaction has it. Nobody else
+	// writes, so it stays true from one transaction to the next; when one is
+	// undone all of it is forgotten.
 	rows     map[id.Tenant]*row
-	counters map[string]int64 // the next codes; read once
+	counters map[string]int64 // the next codes
 	used     map[string]bool  // counters that moved in this transaction
+	names    names
+
+	// pending are log rows not written yet: many in one statement cost less.
+	pending []logRow
+
+	// careful makes each request take a savepoint before its first write, so
+	// that its failure costs nobody else anything.
+	careful bool
 }
 
 func (s *Store) commitLoop(c *conn) {
@@ -92,42 +106,78 @@ func (s *Store) commitLoop(c *conn) {
 	}
 }
 
+// errRedo says that a request failed after it had written without a savepoint.
+var errRedo = errors.New("transaction must be done again")
+
 // commit runs first and whoever else is waiting in one transaction.
+//
+// It hopes that nobody fails after having written, which is rare: most errors
+// come before. If somebody does, the transaction is undone and everybody's work
+// is done again, each behind a savepoint.
 func (m *committer) commit(first *request) {
-	ctx := context.Background()
-	if err := m.begin(ctx); err != nil {
-		first.finish(0, classify(err))
-		return
+	m.careful = false
+	group := []*request{first}
+	err := m.try(&group)
+	if errors.Is(err, errRedo) {
+		m.undo()
+		m.careful = true
+		err = m.try(&group)
 	}
-	var group []*request
-	start := time.Now()
-	for r := first; r != nil; r = m.next(len(group), start) {
-		if err := r.ctx.Err(); err != nil {
-			r.finish(0, classify(err))
-			continue
+	if err == nil {
+		m.remember(group)
+	} else {
+		m.undo()
+		for _, r := range group {
+			r.revision = 0
+			if r.err == nil {
+				r.err = classify(err)
+			}
 		}
-		wrote, err := m.run(r)
-		switch {
-		case errors.Is(err, errBroken):
-			// The transaction itself is in doubt: nobody in it was served.
-			m.abandon(append(group, r), err)
-			return
-		case err != nil || !wrote:
-			// Nothing of this request is in the transaction; but if it read
-			// what others in it wrote, it must not be told before they are.
-			r.err = err
-			group = append(group, r)
-		default:
-			group = append(group, r)
-		}
-	}
-	if err := m.end(ctx); err != nil {
-		m.abandon(group, err)
-		return
 	}
 	for _, r := range group {
 		close(r.done)
 	}
+}
+
+// remember keeps what was committed at hand for those who made it.
+func (m *committer) remember(group []*request) {
+	commits := make([]*directory.Commit, 0, len(group))
+	tenants := make([]id.Tenant, 0, len(group))
+	for _, r := range group {
+		if r.err == nil && r.commit != nil {
+			commits, tenants = append(commits, r.commit), append(tenants, r.tenant)
+		}
+	}
+	m.s.tails.append(commits, tenants)
+}
+
+// try runs the requests of the group, and those that come meanwhile, and commits.
+func (m *committer) try(group *[]*request) error {
+	ctx := context.Background()
+	if err := m.begin(ctx); err != nil {
+		return err
+	}
+	start := time.Now()
+	for n := 0; ; n++ {
+		if n == len(*group) {
+			more := m.next(n, start)
+			if more == nil {
+				break
+			}
+			*group = append(*group, more)
+		}
+		r := (*group)[n]
+		r.commit = nil
+		if r.err = classify(r.ctx.Err()); r.err != nil {
+			continue
+		}
+		// A request that failed, or wrote nothing, waits for the commit all the
+		// same: it may have read what others in the transaction wrote.
+		if err := m.run(r); errors.Is(err, errBroken) || errors.Is(err, errRedo) {
+			return err
+		}
+	}
+	return m.end(ctx)
 }
 
 // next takes one more request into the open transaction, or nil to close it.
@@ -143,44 +193,39 @@ func (m *committer) next(n int, start time.Time) *request {
 	}
 }
 
-func (r *request) finish(rev directory.Revision, err error) {
-	r.revision, r.err = rev, err
-	close(r.done)
-}
-
-// abandon undoes the transaction and tells everybody in it. What the committer
-// knew is forgotten, because it may be from the transaction that is gone.
-func (m *committer) abandon(group []*request, err error) {
+// undo ends the transaction as if it had not been, and forgets what was known
+// from it.
+func (m *committer) undo() {
 	m.c.exec(context.Background(), "ROLLBACK")
 	m.rows, m.counters, m.used = nil, nil, nil
-	for _, r := range group {
-		if r.err == nil {
-			r.err = classify(err)
-		}
-		r.finish(0, r.err)
-	}
+	m.names.forget()
+	m.pending = m.pending[:0]
 }
 
 func (m *committer) begin(ctx context.Context) error {
 	if m.counters == nil {
-		m.rows, m.counters, m.used = map[id.Tenant]*row{}, map[string]int64{}, map[string]bool{}
+		m.rows, m.used = map[id.Tenant]*row{}, map[string]bool{}
+		counters := map[string]int64{}
 		err := m.c.each(ctx, func(r scanner) error {
 			var name string
 			var next int64
 			err := r.Scan(&name, &next)
-			m.counters[name] = next
+			counters[name] = next
 			return err
 		}, "SELECT name, next FROM counters")
 		if err != nil {
-			m.counters = nil
 			return err
 		}
+		m.counters = counters
 	}
 	return m.c.exec(ctx, "BEGIN IMMEDIATE")
 }
 
 // end writes down what moved and commits.
 func (m *committer) end(ctx context.Context) error {
+	if err := m.writeLog(ctx); err != nil {
+		return err
+	}
 	for _, r := range m.rows {
 		if err := m.flush(ctx, r); err != nil {
 			return err
@@ -191,15 +236,11 @@ func (m *committer) end(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := m.c.exec(ctx, "COMMIT"); err != nil {
-		return err
-	}
 	clear(m.used)
-	return nil
+	return m.c.exec(ctx, "COMMIT")
 }
 
-// flush writes a tenant's row if it moved. Should the transaction fail after
-// that, the committer forgets the row altogether.
+// flush writes a tenant's row if it moved.
 func (m *committer) flush(ctx context.Context, r *row) error {
 	if !r.dirty {
 		return nil
@@ -214,13 +255,15 @@ var errBroken = errors.New("transaction broken")
 
 func broken(err error) error { return fmt.Errorf("%w: %w", errBroken, err) }
 
-// run carries out one request inside the open transaction. If it fails with
-// anything but errBroken, nothing of it is left.
-func (m *committer) run(r *request) (wrote bool, err error) {
+// run carries out one request inside the open transaction and sets its outcome.
+// If the request failed, nothing of it is left; errRedo and errBroken say that
+// the whole transaction has to go.
+func (m *committer) run(r *request) error {
 	ctx := context.Background()
 	row, err := m.row(ctx, r.tenant)
 	if err != nil {
-		return false, classify(err)
+		r.err = classify(err)
+		return nil
 	}
 	before := *row
 	w := &writer{
@@ -229,32 +272,40 @@ func (m *committer) run(r *request) (wrote bool, err error) {
 		row:    row,
 		at:     fromMicros(max(micros(m.s.clock()), row.at)),
 	}
-	err = func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("panic in a transaction: %v", p)
-			}
-		}()
-		return r.fn(w)
-	}()
+	err = call(r.fn, w)
 	if err == nil && len(w.changes) > 0 {
-		err = w.log(ctx, r.by)
+		r.commit, err = w.log(r.by)
 	}
-	r.revision = row.revision
-	if !w.saved {
-		return false, classify(err)
-	}
-	if err != nil {
+	r.err, r.revision = classify(err), row.revision
+	switch {
+	case err == nil && w.saved && m.careful:
+		if err := m.c.exec(ctx, "RELEASE one"); err != nil {
+			return broken(err)
+		}
+	case err != nil && w.saved && !m.careful:
+		return errRedo
+	case err != nil && w.saved:
 		*row = before
 		r.revision = before.revision
-		if rerr := m.c.exec(ctx, "ROLLBACK TO one"); rerr != nil {
-			return false, broken(errors.Join(err, rerr))
+		m.names.drop(w.learned)
+		for _, undo := range []string{"ROLLBACK TO one", "RELEASE one"} {
+			if uerr := m.c.exec(ctx, undo); uerr != nil {
+				return broken(errors.Join(err, uerr))
+			}
 		}
 	}
-	if rerr := m.c.exec(ctx, "RELEASE one"); rerr != nil {
-		return false, broken(errors.Join(err, rerr))
-	}
-	return err == nil, classify(err)
+	return nil
+}
+
+// call runs fn and turns a panic in it into an error, so that one caller's bug
+// does not stop everybody's writing.
+func call(fn func(directory.Writer) error, w *writer) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a transaction: %v", p)
+		}
+	}()
+	return fn(w)
 }
 
 // row returns what is known of a tenant. Its own transaction has read it, or an
@@ -287,19 +338,55 @@ func (m *committer) row(ctx context.Context, t id.Tenant) (*row, error) {
 // maxRows bounds how many tenants the committer keeps in mind.
 const maxRows = 10000
 
+// logRow is a row of the change log.
+type logRow struct {
+	pk, revision, at int64
+	by               directory.Author
+	body             string
+}
+
 // log appends the commit to the change log.
-func (w *writer) log(ctx context.Context, by directory.Author) error {
+func (w *writer) log(by directory.Author) (*directory.Commit, error) {
 	if err := w.save(); err != nil {
-		return err
+		return nil, err
 	}
 	body, err := changelog.Encode(w.changes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.row.revision++
 	w.row.at = micros(w.at)
 	w.row.dirty = true
-	return w.c.exec(ctx, "INSERT INTO log (tenant, revision, at, credential, user, actor, dialect, request, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		w.pk, int64(w.row.revision), w.row.at, bytesOrNull(by.Actor.Credential[:]), bytesOrNull(by.Actor.User[:]),
-		by.Actor.Name, by.Dialect, by.Request, string(body))
+	w.m.pending = append(w.m.pending, logRow{w.pk, int64(w.row.revision), w.row.at, by, string(body)})
+	return &directory.Commit{Revision: w.row.revision, At: w.at, Actor: by.Actor, Dialect: by.Dialect, Request: by.Request, Changes: w.changes}, nil
+}
+
+// logStatements insert 32, 16, 8, 4, 2 and 1 rows at once.
+var logStatements = func() (list []string) {
+	for n := 32; n > 0; n /= 2 {
+		list = append(list, "INSERT INTO log (tenant, revision, at, credential, user, actor, dialect, request, body) VALUES "+
+			strings.TrimSuffix(strings.Repeat("(?, ?, ?, ?, ?, ?, ?, ?, ?), ", n), ", "))
+	}
+	return list
+}()
+
+// writeLog writes the log rows that are pending. Whoever reads the log inside the
+// transaction calls it first.
+func (m *committer) writeLog(ctx context.Context) error {
+	rows := m.pending
+	for i, n := 0, 32; n > 0; i, n = i+1, n/2 {
+		for len(rows) >= n {
+			args := make([]any, 0, 9*n)
+			for _, r := range rows[:n] {
+				args = append(args, r.pk, r.revision, r.at, bytesOrNull(r.by.Actor.Credential[:]), bytesOrNull(r.by.Actor.User[:]),
+					r.by.Actor.Name, r.by.Dialect, r.by.Request, r.body)
+			}
+			if err := m.c.exec(ctx, logStatements[i], args...); err != nil {
+				return err
+			}
+			rows = rows[n:]
+		}
+	}
+	m.pending = m.pending[:0]
+	return nil
 }

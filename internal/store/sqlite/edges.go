@@ -173,47 +173,73 @@ func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit
 		int64(group), r.pk, now, now, r.pk, int64(after), now, now, now, limit)
 }
 
-// sorted returns the edges in the order of the B-tree they go into, each with
-// its place in the order of joining.
-func sorted(edges []directory.Edge) ([]directory.Edge, bool) {
+// sorted returns the edges by group and member.
+func sorted(edges []directory.Edge) []directory.Edge {
 	byKey := func(a, b directory.Edge) int {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Member, b.Member))
 	}
 	if slices.IsSortedFunc(edges, byKey) {
-		return edges, true
+		return edges
 	}
 	e := slices.Clone(edges)
 	slices.SortFunc(e, byKey)
-	return e, false
+	return e
 }
 
 // InsertEdges implements [directory.Writer].
-func (w *writer) InsertEdges(edges []directory.Edge, s directory.Standing) error {
+func (w *writer) InsertEdges(edges []directory.Edge, s directory.Standing) ([]directory.Membership, error) {
 	if len(edges) == 0 {
-		return nil
+		return nil, nil
 	}
 	if err := w.save(); err != nil {
-		return err
+		return nil, err
+	}
+	if len(edges) == 1 {
+		return w.insertEdge(edges[0], s)
+	}
+	present, err := w.reader.Standing(edges)
+	if err != nil {
+		return nil, err
+	}
+	if len(present) > 0 {
+		stands := make(map[directory.Edge]bool, len(present))
+		for _, m := range present {
+			stands[m.Edge] = true
+		}
+		edges = slices.DeleteFunc(slices.Clone(edges), func(e directory.Edge) bool { return stands[e] })
+	}
+	if len(edges) == 0 {
+		return present, nil
 	}
 	serial := w.row.nextSerial
 	w.row.nextSerial += int64(len(edges))
 	w.row.dirty = true
-	var err error
-	if len(edges) == 1 {
-		err = w.c.exec(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
- VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?)`,
-			w.pk, int64(edges[0].Group), int64(edges[0].Member), serial, w.revision(),
-			micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
-	} else {
-		err = w.c.exec(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
+	err = w.c.exec(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
  SELECT ?1, `+edgeGroup+", "+edgeMember+`, ?3 + j.key, ?4, 0, ?5, ?6, ?7, ?8, ?9 FROM json_each(?2) j ORDER BY 2, 3`,
-			w.pk, packEdges(edges), serial, w.revision(), micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
-	}
+		w.pk, packEdges(edges), serial, w.revision(), micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.recordEdges(directory.MembersAdded, edges, s)
-	return nil
+	return present, nil
+}
+
+// insertEdge is InsertEdges for one, in a single statement unless it stands.
+func (w *writer) insertEdge(e directory.Edge, s directory.Standing) ([]directory.Membership, error) {
+	n, err := w.c.affect(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
+ VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?) ON CONFLICT (tenant, grp, member) DO NOTHING`,
+		w.pk, int64(e.Group), int64(e.Member), w.row.nextSerial, w.revision(),
+		micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return w.reader.Standing([]directory.Edge{e})
+	}
+	w.row.nextSerial++
+	w.row.dirty = true
+	w.recordEdges(directory.MembersAdded, []directory.Edge{e}, s)
+	return nil, nil
 }
 
 // archive keeps how the memberships on the edges stood until this commit.
@@ -276,7 +302,7 @@ func (w *writer) DeleteEdges(edges []directory.Edge) error {
 
 // recordEdges leaves one change for each group among the edges.
 func (w *writer) recordEdges(kind directory.ChangeKind, edges []directory.Edge, s directory.Standing) {
-	edges, _ = sorted(edges)
+	edges = sorted(edges)
 	for len(edges) > 0 {
 		c := directory.Change{Kind: kind, Number: edges[0].Group, Standing: s}
 		n := 0

@@ -135,6 +135,7 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 	if err := w.save(); err != nil {
 		return err
 	}
+	w.unlearn(kindGroup, before.ID)
 	externals, err := encode(after.Externals)
 	if err != nil {
 		return err
@@ -164,6 +165,7 @@ func (w *writer) DeleteGroup(g directory.Group) error {
 	if err := w.save(); err != nil {
 		return err
 	}
+	w.unlearn(kindGroup, g.ID)
 	if err := w.bury(kindGroup, g.Number, g.ID[:], g.Code, g.Name); err != nil {
 		return err
 	}

@@ -54,6 +54,7 @@ type Store struct {
 	idle chan *conn // the read connections that nobody uses
 
 	tenants sync.Map // id.Tenant → int64, the pk; only for tenants that exist
+	tails   tails
 }
 
 var _ directory.Store = (*Store)(nil)

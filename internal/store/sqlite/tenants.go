@@ -129,6 +129,10 @@ func (w *writer) DeleteTenant(t directory.Tenant) error {
 	if err != nil {
 		return err
 	}
+	if err := w.m.writeLog(w.ctx); err != nil {
+		return err
+	}
+	w.m.names.forget()
 	for _, bury := range []string{
 		"INSERT INTO graves (tenant, kind, number, id, code, name) SELECT tenant, 1, number, id, code, name FROM users WHERE tenant = ?",
 		"INSERT INTO graves (tenant, kind, number, id, code, name) SELECT tenant, 2, number, id, code, name FROM groups WHERE tenant = ?",
@@ -153,6 +157,7 @@ func (w *writer) DeleteTenant(t directory.Tenant) error {
 		return err
 	}
 	w.m.s.tenants.Delete(t.ID)
+	w.m.s.tails.drop(t.ID)
 	w.record(directory.TenantChange(directory.TenantDeleted, t, directory.Tenant{}))
 	return nil
 }

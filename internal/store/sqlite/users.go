@@ -188,6 +188,7 @@ func (w *writer) DeleteUser(u directory.User) error {
 	if err := w.save(); err != nil {
 		return err
 	}
+	w.unlearn(kindUser, u.ID)
 	if err := w.bury(kindUser, u.Number, u.ID[:], u.Code, u.Name); err != nil {
 		return err
 	}

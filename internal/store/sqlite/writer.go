@@ -8,27 +8,35 @@ import (
 )
 
 // writer implements [directory.Writer] for one request inside the committer's
-// open transaction. The savepoint is taken before its first write, so that a
-// request that only reads costs none.
+// open transaction.
 type writer struct {
 	reader
 	m       *committer
 	row     *row
 	at      time.Time
-	saved   bool
+	saved   bool // something was, or is about to be, written
 	changes []directory.Change
+	learned []name // names first met by this request
 }
 
 var _ directory.Writer = (*writer)(nil)
 
-// save takes the savepoint.
+// save is called before every write. For a careful committer it takes the
+// savepoint, with the log rows of those before on this side of it.
 func (w *writer) save() error {
 	if w.saved {
 		return nil
 	}
-	err := w.c.exec(w.ctx, "SAVEPOINT one")
-	w.saved = err == nil
-	return err
+	if w.m.careful {
+		if err := w.m.writeLog(w.ctx); err != nil {
+			return err
+		}
+		if err := w.c.exec(w.ctx, "SAVEPOINT one"); err != nil {
+			return err
+		}
+	}
+	w.saved = true
+	return nil
 }
 
 func (w *writer) record(c directory.Change) { w.changes = append(w.changes, c) }
