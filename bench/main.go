@@ -18,13 +18,19 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"runtime/pprof"
 	"text/tabwriter"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil && !errors.Is(err, flag.ErrHelp) {
+	// Progress is for a person who waits, not for a file.
+	var progress io.Writer = io.Discard
+	if info, err := os.Stderr.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		progress = os.Stderr
+	}
+	if err := run(ctx, os.Args[1:], os.Stdout, progress); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "\nbench:", err)
 		os.Exit(1)
 	}
@@ -42,6 +48,7 @@ type row struct {
 
 // size is how large the run is.
 type size struct {
+	preload int // memberships there before adding
 	adds    int // single adds each client makes
 	checks  int // checks each client makes
 	batches int // batches of 10,000
@@ -52,14 +59,15 @@ type size struct {
 }
 
 var (
-	quick = size{adds: 300, checks: 2000, batches: 10, users: 100_000, groups: 10_000, edges: 1_000_000, big: 100_000}
-	full  = size{adds: 1000, checks: 10000, batches: 20, users: 1_000_000, groups: 100_000, edges: 10_000_000, big: 1_000_000}
+	quick = size{preload: 500_000, adds: 300, checks: 2000, batches: 10, users: 100_000, groups: 10_000, edges: 1_000_000, big: 100_000}
+	full  = size{preload: 1_000_000, adds: 1000, checks: 10000, batches: 20, users: 1_000_000, groups: 100_000, edges: 10_000_000, big: 1_000_000}
 )
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(progress)
 	large := flags.Bool("full", false, "measure at 10 million memberships")
+	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
 	match := flags.String("match", "", "measure only what this regular expression matches")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -67,6 +75,17 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	wanted, err := regexp.Compile(*match)
 	if err != nil {
 		return err
+	}
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	s := quick
 	if *large {

@@ -7,7 +7,6 @@ package load
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,11 +70,13 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 	var done atomic.Int64
 	stopProgress := progress(p, &done)
 	start := time.Now()
-	errs := make([]error, p.Clients)
+	var first error // what went wrong first; the others fail because of it
+	var once sync.Once
 	var wg sync.WaitGroup
 	for i, c := range clients {
 		wg.Go(func() {
-			if errs[i] = c.loop(ctx, p, i, start, &done); errs[i] != nil {
+			if err := c.loop(ctx, p, i, start, &done); err != nil {
+				once.Do(func() { first = err })
 				cancel()
 			}
 		})
@@ -88,12 +89,7 @@ func Run(ctx context.Context, p Plan) (Result, error) {
 		result.Items += c.items
 		result.Latency.add(&c.latency)
 	}
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return result, err
-		}
-	}
-	return result, ctx.Err()
+	return result, first
 }
 
 // client is one connection.

@@ -28,8 +28,9 @@ func (a *Authenticator) Reveal(c directory.Credential) (string, error) {
 }
 
 // PasswordCredential hashes a password into a credential for
-// [directory.NewUser] or, with its hash, [directory.NewCredential].
+// [directory.NewUser] or, with its hash, [directory.NewCredential]. Who signs in
+// with it can do what the user's groups grant.
 func PasswordCredential(ctx context.Context, password string) (directory.Credential, error) {
 	hash, err := HashPassword(ctx, password)
-	return directory.Credential{Kind: Password, Name: "password", Hash: hash}, err
+	return directory.Credential{Kind: Password, Name: "password", Grants: directory.InTenant, Hash: hash}, err
 }

@@ -128,16 +128,23 @@ var (
 // failures, for one account or from one address, are [directory.TooMany] for a
 // while. An unknown user costs the time a wrong password does.
 func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user directory.Ref, password, from string) (directory.User, directory.Credential, error) {
-	account := tenant.String() + "/" + user.Text
-	now := time.Now()
-	if wait := a.limiter.wait(now, "account "+account, "address "+from); wait > 0 {
-		return directory.User{}, directory.Credential{}, &directory.Error{Kind: directory.TooMany, Code: "signin.limited",
-			Detail: fmt.Sprintf("Too many failed attempts. Try again in %d seconds.", int(wait.Seconds())+1)}
+	none := func(err error) (directory.User, directory.Credential, error) {
+		return directory.User{}, directory.Credential{}, err
 	}
 	u, c, err := a.d.PasswordOf(ctx, tenant, user, Password)
 	unknown := errors.Is(err, directory.NotFound)
 	if err != nil && !unknown {
-		return directory.User{}, directory.Credential{}, err
+		return none(err)
+	}
+	// One account has one count, by whatever name it is tried.
+	account, address := fmt.Sprintf("account %s/%d/%x/%d/%s", tenant, user.Kind, user.UUID, user.Int, user.Text), "address "+from
+	if !u.ID.IsZero() {
+		account = "account " + u.ID.String()
+	}
+	now := time.Now()
+	if wait := a.limiter.wait(now, account, address); wait > 0 {
+		return none(&directory.Error{Kind: directory.TooMany, Code: "signin.limited",
+			Detail: fmt.Sprintf("Too many failed attempts. Try again in %d seconds.", int(wait.Seconds())+1)})
 	}
 	hash := c.Hash
 	if unknown {
@@ -145,21 +152,20 @@ func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user dir
 	}
 	ok, err := verifyPassword(ctx, hash, password)
 	if err != nil {
-		return directory.User{}, directory.Credential{}, err
+		return none(err)
 	}
-	switch {
-	case unknown:
-		err = ErrNoSuchUser
-	case !ok:
-		err = ErrWrongPassword
-	case !u.ActiveAt(a.d.Now()):
-		return directory.User{}, directory.Credential{}, ErrSuspended
+	if unknown || !ok {
+		a.limiter.failed(now, account, address)
+		if u.ID.IsZero() {
+			return none(ErrNoSuchUser)
+		}
+		return none(ErrWrongPassword)
 	}
-	if err != nil {
-		a.limiter.failed(now, "account "+account, "address "+from)
-		return directory.User{}, directory.Credential{}, err
+	at := a.d.Now()
+	if !u.ActiveAt(at) || !c.Expires.IsZero() && !at.Before(c.Expires) {
+		return none(ErrSuspended)
 	}
-	a.limiter.passed("account " + account)
-	a.touch(c, a.d.Now())
+	a.limiter.passed(account)
+	a.touch(c, at)
 	return u, c, nil
 }

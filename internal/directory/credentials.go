@@ -25,7 +25,7 @@ type NewCredential struct {
 	Hash       []byte
 	Attributes Attributes
 
-	// Replace revokes the user's other credentials of the kind, as when a
+	// Replace revokes the User's other credentials of the kind, as when a
 	// password is set or a key is reset.
 	Replace bool
 }
@@ -63,7 +63,7 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 			}
 			c.User = u.ID
 		}
-		if in.Replace {
+		if in.Replace && !c.User.IsZero() {
 			if err := t.revokeAll(CredentialQuery{Kind: in.Kind, User: c.User}); err != nil {
 				return Credential{}, err
 			}
@@ -74,8 +74,8 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 }
 
 // Issue makes a credential for one that was just verified, such as an access
-// token for a client: parent says what it hangs on, and it gets no more grants
-// than that. It sweeps two expired ones of its kind, so that tokens nobody came
+// token for a client: it hangs on the principal's credential, gets no more grants
+// than that and lasts no longer. It sweeps two expired ones of its kind, so that tokens nobody came
 // back for do not pile up.
 func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (Answer[Credential], error) {
 	return write(ctx, d, p, 0, func(t *tx) (Credential, error) {
@@ -84,7 +84,7 @@ func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (A
 			return Credential{}, err
 		}
 		for _, c := range expired {
-			if err := t.DeleteCredential(c); err != nil {
+			if err := t.revoke(c); err != nil {
 				return Credential{}, err
 			}
 		}
@@ -96,6 +96,9 @@ func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (A
 		c := Credential{
 			Kind: in.Kind, Name: in.Name, User: p.User, Parent: parent.ID,
 			Grants: in.Grants & p.Grants.closed(), Expires: in.Expires, Hash: in.Hash, Attributes: in.Attributes,
+		}
+		if !parent.Expires.IsZero() && (c.Expires.IsZero() || parent.Expires.Before(c.Expires)) {
+			c.Expires = parent.Expires
 		}
 		err = t.InsertCredential(&c)
 		return c, err

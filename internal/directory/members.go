@@ -63,8 +63,9 @@ type MembersChange struct {
 	Mode     Mode
 	Standing Standing // of those added
 
-	// Keep leaves a member who is there already standing as before; otherwise
-	// it is made to stand as Standing says.
+	// Keep leaves a member who is there already standing as before, except that
+	// a membership yet to begin begins now; otherwise the member is made to
+	// stand as Standing says.
 	Keep bool
 }
 
@@ -85,6 +86,9 @@ func (d *Directory) ChangeMembers(ctx context.Context, p Principal, in MembersCh
 	return write(ctx, d, p, WriteMembers, func(t *tx) (MembersResult, error) {
 		g, err := t.Writer.Group(in.Group)
 		if err != nil {
+			return MembersResult{}, err
+		}
+		if err := t.mayRule(g.Number); err != nil { // also when nobody named can be in it
 			return MembersResult{}, err
 		}
 		members, err := t.members(append(append(make([]MemberRef, 0, len(in.Add)+len(in.Remove)), in.Add...), in.Remove...))
@@ -276,14 +280,12 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 	if err := t.refuseCycles(add); err != nil {
 		return nil, err
 	}
-	wanted, err := edgesIn(add, mode)
-	if err != nil {
-		return nil, err
+	if mode == Atomic {
+		if err := refused(add, remove); err != nil {
+			return nil, err
+		}
 	}
-	unwanted, err := edgesIn(remove, mode)
-	if err != nil {
-		return nil, err
-	}
+	wanted, unwanted := edgesIn(add), edgesIn(remove)
 	groups := groupsAmong(wanted, unwanted)
 	if err := t.mayRule(groups...); err != nil {
 		return nil, err
@@ -308,24 +310,47 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 	return report(results, remove, removed, Absent), nil
 }
 
-// edgesIn returns the edges of the items that have one, each once. In an atomic
-// batch an item without one is the batch's error.
-func edgesIn(items []item, mode Mode) ([]Edge, error) {
+// refused returns what the first bad item of an atomic batch says, naming every
+// item that says the same; nil if there is none.
+func refused(add, remove []item) error {
+	var e *Error
+	for n := range len(add) + len(remove) {
+		var problem *Error
+		if n < len(add) {
+			problem = add[n].problem
+		} else {
+			problem = remove[n-len(add)].problem
+		}
+		switch {
+		case problem == nil:
+		case e == nil:
+			first := *problem
+			first.Items = []int{n}
+			e = &first
+		case e.Code == problem.Code:
+			e.Items = append(e.Items, n)
+		}
+	}
+	if e == nil {
+		return nil
+	}
+	return e
+}
+
+// edgesIn returns the edges of the items that have one, each once.
+func edgesIn(items []item) []Edge {
 	edges := make([]Edge, 0, len(items))
 	if len(items) == 1 && items[0].problem == nil {
-		return append(edges, items[0].edge), nil
+		return append(edges, items[0].edge)
 	}
 	seen := make(map[Edge]bool, len(items))
 	for _, i := range items {
-		switch {
-		case i.problem != nil && mode == Atomic:
-			return nil, i.problem
-		case i.problem == nil && !seen[i.edge]:
+		if i.problem == nil && !seen[i.edge] {
 			seen[i.edge] = true
 			edges = append(edges, i.edge)
 		}
 	}
-	return edges, nil
+	return edges
 }
 
 func groupsAmong(lists ...[]Edge) []id.Number {
@@ -369,11 +394,17 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 		outcomes[e] = Added
 	}
 	var ended, updates []Edge
+	early := map[Standing][]Edge{} // to begin now instead of later
 	now := t.At()
 	for _, m := range present {
 		switch {
 		case !m.Until.IsZero() && !now.Before(m.Until):
 			ended = append(ended, m.Edge) // by the clock, so this is a new membership
+		case keep && !m.From.IsZero() && now.Before(m.From):
+			outcomes[m.Edge] = Updated
+			begun := m.Standing
+			begun.From = time.Time{}
+			early[begun] = append(early[begun], m.Edge)
 		case keep || m.Standing == s:
 			outcomes[m.Edge] = Already
 		default:
@@ -386,6 +417,11 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 	}
 	if _, err := t.InsertEdges(ended, s); err != nil {
 		return nil, err
+	}
+	for begun, edges := range early {
+		if err := t.UpdateEdges(edges, begun); err != nil {
+			return nil, err
+		}
 	}
 	return outcomes, t.UpdateEdges(updates, s)
 }

@@ -66,6 +66,20 @@ func (d *Directory) FindTenantByCode(ctx context.Context, code int64) (Tenant, e
 	return d.store.TenantByCode(ctx, code)
 }
 
+// OnlyTenant returns the deployment's tenant if it has exactly one, for dialects
+// whose sign-in does not say which: [ErrNoTenant] otherwise. Like
+// [Directory.FindTenant] it asks for no principal.
+func (d *Directory) OnlyTenant(ctx context.Context) (Tenant, error) {
+	list, err := d.store.Tenants(ctx, 0, 2)
+	if err == nil && len(list) != 1 {
+		err = ErrNoTenant
+	}
+	if err != nil {
+		return Tenant{}, err
+	}
+	return list[0], nil
+}
+
 // TenantByID finds a tenant by id, as [Directory.FindTenant] does.
 func (d *Directory) TenantByID(ctx context.Context, t id.Tenant) (Tenant, error) {
 	return d.store.TenantByID(ctx, t)

@@ -6,6 +6,9 @@ import (
 	"roster/internal/id"
 )
 
+// MaxCode is the largest code: what a client that keeps integers as floats can hold.
+const MaxCode = 1<<53 - 1
+
 // Tenant is the wall around everything else.
 type Tenant struct {
 	ID         id.Tenant

@@ -59,6 +59,10 @@ func (m *mounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // nowhere answers paths that no door owns, as the native API says it.
 func nowhere(w http.ResponseWriter, r *http.Request) {
+	// A mistyped "?" leaves a query, and perhaps a key, in the path.
+	if at := strings.IndexAny(r.URL.Path, "&=?"); at >= 0 {
+		wire.EntryOf(r.Context()).Path = r.URL.Path[:at] + "…"
+	}
 	problem(w, r, http.StatusNotFound, "route.unknown", "There is nothing at this path. The native API is described at /api/v1/openapi.json.")
 }
 

@@ -138,9 +138,10 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 }
 
 // Marshal encodes v as JSON with names in the order of the struct or sorted, nil
-// slices as [], and without escaping what HTML would want escaped.
+// slices as [], and without escaping what HTML would want escaped. Bytes that
+// are not UTF-8 become U+FFFD: a path may hold them, and an error may name it.
 func Marshal(v any) ([]byte, error) {
-	return jsonv2.Marshal(v, jsonv2.Deterministic(true), jsontext.EscapeForHTML(false))
+	return jsonv2.Marshal(v, jsonv2.Deterministic(true), jsontext.EscapeForHTML(false), jsontext.AllowInvalidUTF8(true))
 }
 
 // CutHost returns the address of the client without its port.

@@ -101,7 +101,7 @@ func readForm(text string) (fields, error) {
 		name, err1 := url.QueryUnescape(name)
 		value, err2 := url.QueryUnescape(value)
 		if err := errors.Join(err1, err2); err != nil {
-			return fields{keys: f.keys}, malformed("The form is not URL-encoded.", err)
+			return fields{}, malformed("The form is not URL-encoded.", err)
 		}
 		f.add(name, value)
 	}

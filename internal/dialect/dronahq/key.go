@@ -22,8 +22,8 @@ var (
 // in the body (the dialect's contract, section 1.2), and finds whose key it is.
 // The request it returns carries what was read: see [fieldsOf].
 //
-// A request that cannot be read is refused as such before its key is looked at,
-// unless the key came in a header or the query.
+// A body that cannot be read is refused as such before any key is looked at,
+// unless one came in a header or the query.
 func (d *door) authenticate(r *http.Request, _ *dialect.Route) (*http.Request, directory.Principal, error) {
 	keys := bearers(r.Header)
 	query, wrong := readForm(r.URL.RawQuery)

@@ -4,6 +4,7 @@
 package changelog
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -50,7 +51,9 @@ func Encode(changes []directory.Change) ([]byte, error) {
 // Decode reads what Encode wrote.
 func Decode(body []byte) ([]directory.Change, error) {
 	var in []change
-	if err := json.Unmarshal(body, &in); err != nil {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber() // numbers in attributes keep their digits
+	if err := d.Decode(&in); err != nil {
 		return nil, fmt.Errorf("change log: %w", err)
 	}
 	out := make([]directory.Change, len(in))

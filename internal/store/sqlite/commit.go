@@ -31,6 +31,7 @@ type request struct {
 	revision directory.Revision
 	err      error
 	commit   *directory.Commit // nil if it changed nothing
+	deleted  []id.Tenant       // the tenants it ended
 }
 
 // Update implements [directory.Store].
@@ -48,8 +49,17 @@ func (s *Store) Update(ctx context.Context, t id.Tenant, by directory.Author, fn
 	case <-s.closing:
 		return 0, errClosed
 	}
-	<-r.done
-	return r.revision, r.err
+	select {
+	case <-r.done:
+		return r.revision, r.err
+	case <-s.ended:
+	}
+	select {
+	case <-r.done:
+		return r.revision, r.err
+	default:
+		return 0, errClosed // it got in behind the committer's back
+	}
 }
 
 // row is what the committer knows of a tenant: nobody else writes it, so it is
@@ -87,6 +97,7 @@ type committer struct {
 }
 
 func (s *Store) commitLoop(c *conn) {
+	defer close(s.ended)
 	m := &committer{s: s, c: c}
 	for {
 		select {
@@ -149,6 +160,12 @@ func (m *committer) remember(group []*request) {
 		}
 	}
 	m.s.tails.append(commits, tenants)
+	for _, r := range group {
+		for _, t := range r.deleted {
+			m.s.tenants.Delete(t)
+			m.s.tails.drop(t)
+		}
+	}
 }
 
 // try runs the requests of the group, and those that come meanwhile, and commits.
@@ -276,18 +293,30 @@ func (m *committer) run(r *request) error {
 	if err == nil && len(w.changes) > 0 {
 		r.commit, err = w.log(r.by)
 	}
-	r.err, r.revision = classify(err), row.revision
+	r.err, r.revision, r.deleted = classify(err), row.revision, w.deleted
 	switch {
-	case err == nil && w.saved && m.careful:
-		if err := m.c.exec(ctx, "RELEASE one"); err != nil {
-			return broken(err)
+	case fatal(err):
+		// The database may have ended the transaction by itself, and what came
+		// after would be kept one statement at a time.
+		return broken(err)
+	case err == nil:
+		for _, t := range w.deleted {
+			delete(m.rows, t)
 		}
-	case err != nil && w.saved && !m.careful:
+		if w.saved && m.careful {
+			if err := m.c.exec(ctx, "RELEASE one"); err != nil {
+				return broken(err)
+			}
+		}
+	case w.saved && !m.careful:
 		return errRedo
-	case err != nil && w.saved:
+	case w.saved:
 		*row = before
 		r.revision = before.revision
 		m.names.drop(w.learned)
+		for kind, next := range w.codes {
+			m.counters[kind] = next
+		}
 		for _, undo := range []string{"ROLLBACK TO one", "RELEASE one"} {
 			if uerr := m.c.exec(ctx, undo); uerr != nil {
 				return broken(errors.Join(err, uerr))

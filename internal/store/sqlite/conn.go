@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"time"
 
@@ -24,6 +25,16 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	return &conn{c: c, stmts: map[string]*sql.Stmt{}}, nil
+}
+
+// close ends the connection. Its statements must go first, or SQLite would keep
+// it open behind our back and not fold in its log.
+func (c *conn) close() error {
+	var errs []error
+	for _, st := range c.stmts {
+		errs = append(errs, st.Close())
+	}
+	return errors.Join(append(errs, c.c.Close())...)
 }
 
 func (c *conn) prepare(query string) (*sql.Stmt, error) {

@@ -102,7 +102,9 @@ func (w *writer) InsertCredential(c *directory.Credential) error {
 	if c.ID.IsZero() {
 		c.ID = id.New[id.Credential]()
 	}
-	w.nextCode("credential", &c.Code)
+	if err := w.nextCode("credential", &c.Code); err != nil {
+		return err
+	}
 	c.Tenant, c.Created = w.tenant, w.at
 	attributes, err := encode(c.Attributes)
 	if err != nil {
@@ -146,7 +148,8 @@ func (w *writer) DeleteCredential(c directory.Credential) error {
 	if err := w.save(); err != nil {
 		return err
 	}
-	if err := w.c.exec(w.ctx, "DELETE FROM credentials WHERE tenant = ? AND id = ?", w.pk, c.ID[:]); err != nil {
+	n, err := w.c.affect(w.ctx, "DELETE FROM credentials WHERE tenant = ? AND id = ?", w.pk, c.ID[:])
+	if err != nil || n == 0 {
 		return err
 	}
 	w.record(directory.CredentialChange(directory.CredentialRevoked, c, directory.Credential{}))

@@ -86,8 +86,8 @@ func (p prefixed) Scan(dest ...any) error {
 
 // Memberships implements [directory.Reader].
 func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membership, error) {
-	const columns = "SELECT l.at, l.credential, l.user, l.actor, l.dialect, " + standingColumns
-	const log = " JOIN log l ON l.tenant = e.tenant AND l.revision = CASE e.added WHEN 0 THEN e.revision ELSE e.added END"
+	const columns = "SELECT coalesce(l.at, 0), l.credential, l.user, coalesce(l.actor, ''), coalesce(l.dialect, ''), " + standingColumns
+	const log = " LEFT JOIN log l ON l.tenant = e.tenant AND l.revision = CASE e.added WHEN 0 THEN e.revision ELSE e.added END"
 	holds := ""
 	var when []any
 	if !q.At.IsZero() {

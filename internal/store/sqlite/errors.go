@@ -29,9 +29,26 @@ var taken = map[string]error{
 	"groups.tenant, groups.id":           directory.ErrIDTaken,
 	"groups.code":                        directory.ErrCodeTaken,
 	"credentials.tenant, credentials.id": directory.ErrIDTaken,
+	"credentials.id":                     directory.ErrIDTaken,
 	"credentials.code":                   directory.ErrCodeTaken,
 	"credentials.kind, credentials.hash": directory.ErrSecretTaken,
 	"externals.tenant, externals.kind, externals.source, externals.key": directory.ErrExternalTaken,
+}
+
+// fatal reports whether the database may have ended the transaction because of
+// err, as it does when it cannot write (https://www.sqlite.org/lang_transaction.html
+// section 3).
+func fatal(err error) bool {
+	e, ok := errors.AsType[*driver.Error](err)
+	if !ok {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case lib.SQLITE_FULL, lib.SQLITE_IOERR, lib.SQLITE_NOMEM, lib.SQLITE_BUSY, lib.SQLITE_INTERRUPT,
+		lib.SQLITE_READONLY, lib.SQLITE_CANTOPEN, lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return true
+	}
+	return false
 }
 
 // classify turns what the driver says into what a caller can act on. Driver

@@ -102,7 +102,9 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 	if err := w.nextNumber(&g.Number, &w.row.nextGroup); err != nil {
 		return err
 	}
-	w.nextCode("group", &g.Code)
+	if err := w.nextCode("group", &g.Code); err != nil {
+		return err
+	}
 	g.Version, g.Created, g.Modified = 1, w.at, w.at
 	g.CreatedIn, g.ModifiedIn = w.row.revision+1, w.row.revision+1
 	externals, err := encode(g.Externals)

@@ -49,9 +49,12 @@ type Store struct {
 	requests  chan *request
 	closing   chan struct{}
 	closeOnce sync.Once
+	closeErr  error
 	committed sync.WaitGroup // the committer
+	ended     chan struct{}  // closed when it has ended
 
-	idle chan *conn // the read connections that nobody uses
+	idle   chan *conn // the read connections that nobody uses
+	writer *conn      // the committer's
 
 	tenants sync.Map // id.Tenant → int64, the pk; only for tenants that exist
 	tails   tails
@@ -85,6 +88,7 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 		clock:    time.Now,
 		requests: make(chan *request, 1024),
 		closing:  make(chan struct{}),
+		ended:    make(chan struct{}),
 		idle:     make(chan *conn, readers),
 	}
 	for _, o := range opts {
@@ -110,6 +114,15 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 		"trusted_schema(OFF)",
 	}}
 	file := filepath.Join(dir, "roster.db")
+	// Made here, so that it and the files that SQLite puts beside it are for the
+	// owner alone.
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
 	u := url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: q.Encode()}
 	if !filepath.IsAbs(file) {
 		u = url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}
@@ -128,9 +141,6 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 	if err := migrate(ctx, w); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if err := os.Chmod(file, 0o600); err != nil {
-		return nil, err
-	}
 	for range readers {
 		c, err := s.connect(ctx)
 		if err != nil {
@@ -141,25 +151,27 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 		}
 		s.idle <- c
 	}
+	s.writer = w
 	s.committed.Go(func() { s.commitLoop(w) })
 	return s, nil
 }
 
-// Close lets the writes that were handed in finish, and closes the database.
+// Close lets the writes that were handed in and the reads under way finish, and
+// closes the database, whose log is folded into it by the last connection.
 func (s *Store) Close() error {
-	s.closeOnce.Do(func() { close(s.closing) })
-	s.committed.Wait()
-	err := s.db.Close()
-	return errors.Join(err, s.lock.Close())
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.committed.Wait()
+		for range readers {
+			s.closeErr = errors.Join(s.closeErr, (<-s.idle).close())
+		}
+		s.closeErr = errors.Join(s.closeErr, s.writer.close(), s.db.Close(), s.lock.Close())
+	})
+	return s.closeErr
 }
 
 // Ready reports whether the database answers.
 func (s *Store) Ready(ctx context.Context) error {
-	select {
-	case <-s.closing:
-		return errClosed
-	default:
-	}
 	return s.read(ctx, func(c *conn) error {
 		var one int
 		return c.row(ctx, "SELECT 1").Scan(&one)
@@ -172,9 +184,16 @@ func (s *Store) Fence(context.Context, id.Tenant) (directory.Revision, error) { 
 // read lends fn a connection for reading.
 func (s *Store) read(ctx context.Context, fn func(*conn) error) error {
 	select {
+	case <-s.closing:
+		return errClosed
+	default:
+	}
+	select {
 	case c := <-s.idle:
 		defer func() { s.idle <- c }()
 		return fn(c)
+	case <-s.closing:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -84,7 +84,9 @@ func (w *writer) InsertTenant(t *directory.Tenant) error {
 	if t.ID.IsZero() {
 		t.ID = id.New[id.Tenant]()
 	}
-	w.nextCode("tenant", &t.Code)
+	if err := w.nextCode("tenant", &t.Code); err != nil {
+		return err
+	}
 	t.Version, t.Created, t.Modified = 1, w.at, w.at
 	attributes, err := encode(t.Attributes)
 	if err != nil {
@@ -141,6 +143,12 @@ func (w *writer) DeleteTenant(t directory.Tenant) error {
 			return err
 		}
 	}
+	// Nothing of the tenant's people may stay with persons that nobody else is.
+	err = w.c.exec(w.ctx, `UPDATE persons SET email_fold = NULL WHERE id IN (SELECT u.person FROM users u WHERE u.tenant = ?1)
+ AND NOT EXISTS (SELECT 1 FROM users u WHERE u.person = persons.id AND u.tenant <> ?1 AND u.email_verified = 1 AND u.email_fold = persons.email_fold)`, row.pk)
+	if err != nil {
+		return err
+	}
 	for _, table := range tenantTables {
 		if err := w.c.exec(w.ctx, "DELETE FROM "+table+" WHERE tenant = ?", row.pk); err != nil {
 			return err
@@ -149,15 +157,10 @@ func (w *writer) DeleteTenant(t directory.Tenant) error {
 	if err := w.bury(kindTenant, id.Number(row.pk), t.ID[:], t.Code, t.Name); err != nil {
 		return err
 	}
-	if err := w.m.flush(w.ctx, row); err != nil {
-		return err
-	}
-	delete(w.m.rows, t.ID)
 	if err := w.c.exec(w.ctx, "DELETE FROM tenants WHERE pk = ?", row.pk); err != nil {
 		return err
 	}
-	w.m.s.tenants.Delete(t.ID)
-	w.m.s.tails.drop(t.ID)
+	w.deleted = append(w.deleted, t.ID)
 	w.record(directory.TenantChange(directory.TenantDeleted, t, directory.Tenant{}))
 	return nil
 }

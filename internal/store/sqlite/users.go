@@ -39,12 +39,13 @@ func scanUser(row scanner) (directory.User, error) {
 // User implements [directory.Reader].
 func (r *reader) User(ref directory.Ref) (directory.User, error) {
 	where, arg, ok := nounUser.where(ref)
-	if ref.Kind == directory.RefExternal {
-		number, _, err := r.number(nounUser, ref)
+	if ref.Kind == directory.RefExternal || ref.Kind == directory.RefPerson {
+		// A person may be two users of one tenant, and is then neither.
+		number, count, err := r.number(nounUser, ref)
 		if err != nil {
 			return directory.User{}, err
 		}
-		where, arg, ok = "number = ?", int64(number), number != 0
+		where, arg, ok = "number = ?", int64(number), count == 1
 	}
 	if !ok {
 		return directory.User{}, directory.ErrNoUser
@@ -100,7 +101,9 @@ func (w *writer) InsertUser(u *directory.User) error {
 	if err := w.nextNumber(&u.Number, &w.row.nextUser); err != nil {
 		return err
 	}
-	w.nextCode("user", &u.Code)
+	if err := w.nextCode("user", &u.Code); err != nil {
+		return err
+	}
 	if err := w.person(u); err != nil {
 		return err
 	}
@@ -152,8 +155,38 @@ func (w *writer) person(u *directory.User) error {
 		}
 	}
 	u.Person = id.New[id.Person]()
-	w.nextCode("person", &u.PersonCode)
+	if err := w.nextCode("person", &u.PersonCode); err != nil {
+		return err
+	}
 	return classify(w.c.exec(w.ctx, "INSERT INTO persons (id, code, email_fold) VALUES (?, ?, ?)", u.Person[:], u.PersonCode, email))
+}
+
+// verified is the folded address that says who u is, "" if none does.
+func verified(u directory.User) string {
+	if !u.EmailVerified {
+		return ""
+	}
+	return directory.FoldName(u.Email)
+}
+
+// resettle keeps a person's address true after one of its users went from one
+// verified address to another, or to none: whoever gets an address that nobody
+// of the person has any more is somebody else. The user stays who it was.
+func (w *writer) resettle(person id.Person, from, to string) error {
+	if from == to {
+		return nil
+	}
+	if from != "" {
+		err := w.c.exec(w.ctx, `UPDATE persons SET email_fold = NULL WHERE id = ?1 AND email_fold = ?2
+ AND NOT EXISTS (SELECT 1 FROM users WHERE person = ?1 AND email_verified = 1 AND email_fold = ?2)`, person[:], from)
+		if err != nil {
+			return err
+		}
+	}
+	if to == "" {
+		return nil
+	}
+	return w.c.exec(w.ctx, "UPDATE OR IGNORE persons SET email_fold = ? WHERE id = ? AND email_fold IS NULL", to, person[:])
 }
 
 // UpdateUser implements [directory.Writer].
@@ -176,6 +209,9 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 	if err != nil {
 		return classify(err)
 	}
+	if err := w.resettle(before.Person, verified(before), verified(after)); err != nil {
+		return err
+	}
 	if err := w.putExternals(kindUser, before.Number, before.Externals, after.Externals); err != nil {
 		return err
 	}
@@ -196,6 +232,9 @@ func (w *writer) DeleteUser(u directory.User) error {
 		return err
 	}
 	if err := w.c.exec(w.ctx, "DELETE FROM users WHERE tenant = ? AND number = ?", w.pk, int64(u.Number)); err != nil {
+		return err
+	}
+	if err := w.resettle(u.Person, verified(u), ""); err != nil {
 		return err
 	}
 	w.record(directory.UserChange(directory.UserDeleted, u, directory.User{}))

@@ -16,7 +16,9 @@ type writer struct {
 	at      time.Time
 	saved   bool // something was, or is about to be, written
 	changes []directory.Change
-	learned []name // names first met by this request
+	deleted []id.Tenant      // tenants it ended
+	learned []name           // names first met by this request
+	codes   map[string]int64 // the counters it moved, as they were
 }
 
 var _ directory.Writer = (*writer)(nil)
@@ -80,14 +82,25 @@ func (w *writer) nextNumber(n, next *id.Number) error {
 }
 
 // nextCode gives out the deployment's next code of a kind, or notes a given one.
-func (w *writer) nextCode(kind string, code *int64) {
+func (w *writer) nextCode(kind string, code *int64) error {
+	next := w.m.counters[kind]
 	if *code == 0 {
-		*code = w.m.counters[kind]
+		*code = next
 	}
-	if *code >= w.m.counters[kind] {
+	if *code > directory.MaxCode {
+		return &directory.Error{Kind: directory.Unavailable, Code: "code.exhausted", Detail: "The deployment has no codes left to give."}
+	}
+	if *code >= next {
+		if _, moved := w.codes[kind]; !moved {
+			if w.codes == nil {
+				w.codes = map[string]int64{}
+			}
+			w.codes[kind] = next
+		}
 		w.m.counters[kind] = *code + 1
 		w.m.used[kind] = true
 	}
+	return nil
 }
 
 // unused refuses names that were given to something since deleted. Names that

@@ -3,7 +3,7 @@
 -- The tenant with pk 1 and an all-zero id is the platform itself.
 
 CREATE TABLE tenants (
-  pk          INTEGER PRIMARY KEY,
+  pk          INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: graves keep it
   id          BLOB    NOT NULL UNIQUE,
   code        INTEGER NOT NULL UNIQUE,
   name        TEXT    NOT NULL UNIQUE,
@@ -64,7 +64,7 @@ CREATE TABLE users (
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);
-CREATE INDEX users_person ON users (tenant, person);
+CREATE INDEX users_person ON users (person);
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 
 CREATE TABLE groups (
@@ -181,6 +181,7 @@ CREATE TABLE credentials (
   attributes TEXT,
   PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
+CREATE UNIQUE INDEX credentials_id ON credentials (id);
 CREATE UNIQUE INDEX credentials_hash ON credentials (kind, hash);
 CREATE INDEX credentials_code ON credentials (tenant, code);
 CREATE INDEX credentials_handle ON credentials (tenant, kind, handle) WHERE handle <> '';

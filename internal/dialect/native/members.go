@@ -1,0 +1,388 @@
+package native
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+	"roster/internal/wire"
+)
+
+// nameJSON names a user or group. It is all that a list of members shows of
+// them: what else there is needs users.read or groups.read, and who may read
+// memberships may not hold those.
+type nameJSON struct {
+	ID     string    `json:"id"`
+	Number id.Number `json:"number"`
+	Code   int64     `json:"code"`
+	Name   string    `json:"name"`
+}
+
+// memberJSON is one entry of a list of members or of groups: the user or group
+// on the far side, and how it stands there directly, if it does.
+type memberJSON struct {
+	User       *nameJSON       `json:"user,omitempty"`
+	Group      *nameJSON       `json:"group,omitempty"`
+	Membership *membershipJSON `json:"membership,omitempty"`
+}
+
+// membershipJSON is how a member stands in a group. Holds says whether it does
+// now, which the dates decide.
+type membershipJSON struct {
+	Holds      bool               `json:"holds"`
+	Role       string             `json:"role"`
+	Source     string             `json:"source"`
+	Reason     string             `json:"reason,omitempty"`
+	ValidFrom  time.Time          `json:"valid_from,omitzero"`
+	ValidUntil time.Time          `json:"valid_until,omitzero"`
+	Added      time.Time          `json:"added,omitzero"`
+	AddedBy    *actorJSON         `json:"added_by,omitempty"`
+	Revision   directory.Revision `json:"revision"`
+}
+
+// actorJSON is who added a member, as it was called then.
+type actorJSON struct {
+	Name       string `json:"name"`
+	Credential string `json:"credential"`
+	User       string `json:"user,omitempty"`
+	Dialect    string `json:"dialect"`
+}
+
+func (a *api) encodeMember(m directory.MemberOf) memberJSON {
+	var out memberJSON
+	active := true
+	if m.User != nil {
+		out.User = &nameJSON{m.User.ID.String(), m.User.Number, m.User.Code, m.User.Name}
+		active = m.User.ActiveAt(a.directory.Now())
+	}
+	if m.Group != nil {
+		out.Group = &nameJSON{m.Group.ID.String(), m.Group.Number, m.Group.Code, m.Group.Name}
+	}
+	if m.Membership.Serial == 0 {
+		return out
+	}
+	ms := m.Membership
+	out.Membership = &membershipJSON{
+		Holds: active && ms.HoldsAt(a.directory.Now()), Role: ms.Role.String(), Source: ms.SourceName(), Reason: ms.Reason,
+		ValidFrom: ms.From, ValidUntil: ms.Until, Added: ms.AddedAt, Revision: ms.Revision,
+	}
+	if !ms.AddedAt.IsZero() {
+		by := &actorJSON{Name: ms.AddedBy.Name, Credential: ms.AddedBy.Credential.String(), Dialect: ms.AddedDialect}
+		if !ms.AddedBy.User.IsZero() {
+			by.User = ms.AddedBy.User.String()
+		}
+		out.Membership.AddedBy = by
+	}
+	return out
+}
+
+func (a *api) listMembers(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	group, err := parseGroup("group", r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	return a.list(w, r, p, directory.ListMembers{Group: group}, a.directory.Members)
+}
+
+func (a *api) listGroupsOfUser(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	user, err := parseUser("user", r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	return a.list(w, r, p, directory.ListMembers{Member: directory.MemberRef{Ref: user}}, a.directory.GroupsOf)
+}
+
+func (a *api) listGroupsOfGroup(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	group, err := parseGroup("group", r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	return a.list(w, r, p, directory.ListMembers{Member: directory.MemberRef{IsGroup: true, Ref: group}}, a.directory.GroupsOf)
+}
+
+// list answers with a page of what one of the core's two lists finds.
+func (a *api) list(w http.ResponseWriter, r *http.Request, p directory.Principal, in directory.ListMembers,
+	find func(context.Context, directory.Principal, directory.ListMembers) (directory.Answer[directory.Found[directory.MemberOf]], error),
+) error {
+	q, page := listParams(r, "transitive", "standing")
+	in.Page, in.Transitive, in.Standing = page, q.isSet("transitive"), q.isSet("standing")
+	if in.Transitive && in.Standing {
+		q.fail("parameter.conflict", "standing", "Whoever is in through groups is in now: standing is for direct memberships.")
+	}
+	if q.err != nil {
+		return q.err
+	}
+	got, err := find(r.Context(), p, in)
+	if err != nil {
+		return err
+	}
+	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), a.encodeMember)))
+}
+
+// pathMembership reads the group and the member of a path.
+func pathMembership(r *http.Request) (group directory.Ref, member directory.MemberRef, err error) {
+	if group, err = parseGroup("group", r.PathValue("group")); err == nil {
+		member, err = parseMember("member", r.PathValue("member"))
+	}
+	return group, member, err
+}
+
+func (a *api) getMember(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if err := parseParams(r).err; err != nil {
+		return err
+	}
+	group, member, err := pathMembership(r)
+	if err != nil {
+		return err
+	}
+	stands, err := a.directory.Membership(r.Context(), p, group, member)
+	if err != nil {
+		return err
+	}
+	// The page of one that begins there shows who it is, too, and as of one revision.
+	m := stands.Value.Member
+	got, err := a.directory.Members(r.Context(), p, directory.ListMembers{
+		Page:  directory.Page{After: directory.MemberCursor(m) - 1, Limit: 1},
+		Group: directory.ByNumber(int64(stands.Value.Group)), Standing: true,
+	})
+	if err != nil {
+		return err
+	}
+	if len(got.Value.Items) == 0 || got.Value.Items[0].Membership.Member != m {
+		return directory.ErrNoMembership // it ended in between
+	}
+	return respond(w, r, got.Revision, say(http.StatusOK, a.encodeMember(got.Value.Items[0])))
+}
+
+// standingJSON is how a member is to stand.
+type standingJSON struct {
+	ValidFrom  moment `json:"valid_from"`
+	ValidUntil moment `json:"valid_until"`
+	Role       string `json:"role"`
+	Source     string `json:"source"`
+	Reason     string `json:"reason"`
+}
+
+func (s standingJSON) standing() (directory.Standing, error) {
+	out := directory.Standing{From: s.ValidFrom.Time, Until: s.ValidUntil.Time, Source: s.Source, Reason: s.Reason}
+	if out.Source == out.SourceName() && out.Source == (directory.Standing{}).SourceName() {
+		out.Source = "" // the core's way to say the same
+	}
+	switch s.Role {
+	case "", directory.RoleMember.String():
+	case directory.RoleManager.String():
+		out.Role = directory.RoleManager
+	default:
+		return out, invalid("role.unknown", "role", "A role is member or manager.")
+	}
+	return out, nil
+}
+
+// outcomeJSON is what became of one membership.
+type outcomeJSON struct {
+	Outcome  string             `json:"outcome"`
+	Revision directory.Revision `json:"revision"`
+}
+
+func (a *api) putMember(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if err := noPrecondition(r); err != nil {
+		return err
+	}
+	var in standingJSON
+	body, err := readOptional(w, r, wire.MaxBody, &in)
+	if err != nil {
+		return err
+	}
+	group, member, err := pathMembership(r)
+	if err != nil {
+		return err
+	}
+	standing, err := in.standing()
+	if err != nil {
+		return err
+	}
+	return write(a, w, r, p, change[directory.MembersResult]{
+		body: body,
+		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.MembersResult], error) {
+			return a.directory.ChangeMembers(ctx, p, directory.MembersChange{
+				Group: group, Add: []directory.MemberRef{member}, Standing: standing, Keep: body == nil,
+			})
+		},
+		answer: func(res directory.MembersResult, rev directory.Revision) answer {
+			status := http.StatusOK
+			if res.Add[0].Outcome == directory.Added {
+				status = http.StatusCreated // RFC 9110 section 9.3.4
+			}
+			return say(status, outcomeJSON{res.Add[0].Outcome.String(), rev}).at(rev)
+		},
+	})
+}
+
+func (a *api) deleteMember(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if err := noPrecondition(r); err != nil {
+		return err
+	}
+	group, member, err := pathMembership(r)
+	if err != nil {
+		return err
+	}
+	return write(a, w, r, p, change[directory.MembersResult]{
+		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.MembersResult], error) {
+			return a.directory.ChangeMembers(ctx, p, directory.MembersChange{Group: group, Remove: []directory.MemberRef{member}})
+		},
+		answer: func(res directory.MembersResult, rev directory.Revision) answer {
+			return say(http.StatusOK, outcomeJSON{res.Remove[0].Outcome.String(), rev}).at(rev)
+		},
+	})
+}
+
+// batchJSON is a batch of memberships to make and to end.
+type batchJSON struct {
+	Mode   string     `json:"mode"`
+	Add    batchItems `json:"add"`
+	Remove batchItems `json:"remove"`
+}
+
+// batchItems are members: "ref" for a user, {"user": ref} or {"group": ref}.
+type batchItems []directory.MemberRef
+
+// UnmarshalJSONFrom implements [jsonv2.UnmarshalerFrom].
+func (b *batchItems) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return decodeItems(d, directory.MaxBatch, (*[]directory.MemberRef)(b), decodeBatchItem)
+}
+
+func decodeBatchItem(raw jsontext.Value) (directory.MemberRef, error) {
+	var m directory.MemberRef
+	var err error
+	if raw.Kind() == '"' {
+		var text string
+		if text, err = decodeText(raw); err == nil {
+			m.Ref, err = parseUser("", text)
+		}
+		return m, err
+	}
+	var named struct {
+		User  *string `json:"user"`
+		Group *string `json:"group"`
+	}
+	if err := wire.Strict(raw, &named); err != nil {
+		return m, err
+	}
+	switch {
+	case raw.Kind() != '{' || (named.User == nil) == (named.Group == nil):
+		return m, invalid("member.malformed", "", `A member is a user's ref, {"user": ref} or {"group": ref}.`)
+	case named.User != nil:
+		m.Ref, err = parseUser("user", *named.User)
+	default:
+		m.IsGroup = true
+		m.Ref, err = parseGroup("group", *named.Group)
+	}
+	return m, err
+}
+
+// decodeItems reads an array item by item, and stops at more than most of them
+// before they take up memory. An error names the index.
+func decodeItems[T any](d *jsontext.Decoder, most int, into *[]T, decode func(jsontext.Value) (T, error)) error {
+	if d.PeekKind() == 'n' {
+		return d.SkipValue()
+	}
+	if d.PeekKind() != '[' {
+		if _, err := d.ReadValue(); err != nil {
+			return err
+		}
+		return invalid("field.type", "", "This must be a list.")
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return err
+	}
+	for d.PeekKind() != ']' {
+		raw, err := d.ReadValue()
+		if err != nil {
+			return err
+		}
+		if len(*into) == most {
+			return &directory.Error{Kind: directory.TooLarge, Code: "batch.large", Detail: "One request carries at most " + strconv.Itoa(most) + " of these."}
+		}
+		item, err := decode(raw)
+		if err != nil {
+			return within(strconv.Itoa(len(*into)), inner(err))
+		}
+		*into = append(*into, item)
+	}
+	_, err := d.ReadToken()
+	return err
+}
+
+func decodeText(raw jsontext.Value) (string, error) {
+	var s string
+	if raw.Kind() != '"' {
+		return s, invalid("field.type", "", "A value has the wrong type.")
+	}
+	err := jsonv2.Unmarshal(raw, &s)
+	return s, err
+}
+
+// batchResultJSON says what became of each item, list by list, in order.
+type batchResultJSON struct {
+	Add      []itemJSON         `json:"add"`
+	Remove   []itemJSON         `json:"remove"`
+	Revision directory.Revision `json:"revision"`
+}
+
+// itemJSON is what became of one item; Code and Detail say what was wrong with
+// one whose outcome is invalid.
+type itemJSON struct {
+	Outcome string `json:"outcome"`
+	Code    string `json:"code,omitempty"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+func encodeItems(results []directory.Result) []itemJSON {
+	items := make([]itemJSON, len(results))
+	for i, res := range results {
+		items[i].Outcome = res.Outcome.String()
+		if res.Problem != nil {
+			p := problemOf(res.Problem)
+			items[i].Code, items[i].Detail = p.Code, p.Detail
+		}
+	}
+	return items
+}
+
+func (a *api) changeMembers(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if err := noPrecondition(r); err != nil {
+		return err
+	}
+	var in batchJSON
+	body, err := read(w, r, maxBatchBody, &in)
+	if err != nil {
+		return err
+	}
+	group, err := parseGroup("group", r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	batch := directory.MembersChange{Group: group, Add: in.Add, Remove: in.Remove, Keep: true}
+	switch in.Mode {
+	case "atomic":
+	case "each":
+		batch.Mode = directory.Each
+	default:
+		return invalid("mode.unknown", "mode", "The mode is atomic or each.")
+	}
+	return write(a, w, r, p, change[directory.MembersResult]{
+		body: body,
+		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.MembersResult], error) {
+			return a.directory.ChangeMembers(ctx, p, batch)
+		},
+		answer: func(res directory.MembersResult, rev directory.Revision) answer {
+			return say(http.StatusOK, batchResultJSON{encodeItems(res.Add), encodeItems(res.Remove), rev}).at(rev)
+		},
+	})
+}

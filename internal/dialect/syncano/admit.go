@@ -1,0 +1,96 @@
+package syncano
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"roster/internal/dialect"
+	"roster/internal/directory"
+	"roster/internal/id"
+	"roster/internal/wire"
+)
+
+// authenticate implements [dialect.Door.Authenticate].
+func (d *door) authenticate(r *http.Request, route *dialect.Route) (*http.Request, directory.Principal, error) {
+	p, err := d.admit(r, route.Pattern)
+	return r, p, err
+}
+
+// admit makes the checks that come before permissions, in the order in which
+// clients may rely on them (section 1.4): the instance exists, the object that
+// the path goes through exists, the answer may be JSON, the key is known.
+func (d *door) admit(r *http.Request, pattern string) (directory.Principal, error) {
+	v := visitOf(r)
+	v.w.Header().Set("Allow", d.allow[pattern])
+	tenant, err := d.instance(r)
+	if err != nil {
+		return directory.Principal{}, err
+	}
+	v.links.instance = tenant.Name
+	if err := d.parents(r, tenant); err != nil {
+		return directory.Principal{}, err
+	}
+	if !acceptsJSON(r.Header.Values("Accept")) {
+		return directory.Principal{}, errNotAcceptable
+	}
+	return d.identify(r, v, tenant)
+}
+
+// instance finds the tenant that the path names, in any letter case. A tenant's
+// id, which the core would take too, is no instance's name.
+func (d *door) instance(r *http.Request) (directory.Tenant, error) {
+	name := strings.ToLower(r.PathValue("instance"))
+	if !directory.IsTenantName(name) {
+		return directory.Tenant{}, errNoInstance
+	}
+	t, err := d.directory.FindTenant(r.Context(), name)
+	if errors.Is(err, directory.NotFound) || err == nil && t.Name != name {
+		return directory.Tenant{}, errNoInstance
+	}
+	return t, err
+}
+
+// parents looks up the user that a nested path goes through. That tells whoever
+// knows an instance's name which user ids exist in it, as the original did.
+func (d *door) parents(r *http.Request, tenant directory.Tenant) error {
+	text := r.PathValue("user")
+	if text == "" {
+		return nil
+	}
+	n, err := id.ParseNumber(text)
+	if err != nil {
+		return errNoParentUser
+	}
+	self := directory.Principal{Tenant: tenant.ID, Credential: d.self, Grants: directory.ReadUsers, Dialect: "syncano", Request: wire.EntryOf(r.Context()).Request}
+	_, err = d.directory.User(r.Context(), self, directory.ByNumber(int64(n)))
+	if errors.Is(err, directory.NotFound) {
+		return errNoParentUser
+	}
+	return err
+}
+
+// acceptsJSON reports whether the values of an Accept header leave room for
+// application/json: the most specific range that covers it decides.
+func acceptsJSON(accept []string) bool {
+	ranges := strings.TrimSpace(strings.Join(accept, ","))
+	if ranges == "" {
+		return true
+	}
+	best, accepted := 0, false
+	for part := range strings.SplitSeq(ranges, ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		specific := map[string]int{"*/*": 1, "application/*": 2, mediaJSON: 3}[media]
+		if specific <= best {
+			continue
+		}
+		q, err := strconv.ParseFloat(params["q"], 64)
+		best, accepted = specific, err != nil || q > 0
+	}
+	return accepted
+}

@@ -1,0 +1,282 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// twin is what one of two tenants that are filled alike holds. Ids, numbers and
+// names are the same in both; only what must differ does, and everything that
+// can say whose it is says it.
+type twin struct {
+	tenant id.Tenant
+	mark   string
+	ann    directory.User
+	bob    directory.User
+	g, top directory.Group
+	key    directory.Credential
+}
+
+func (w *world) twin(mark string, like *twin) twin {
+	t := twin{tenant: w.tenant(mark), mark: mark}
+	t.ann = directory.User{Name: "ann", Email: "ann@example.com", EmailVerified: true, DisplayName: mark, Externals: map[string]string{"ldap": "a"}}
+	t.bob = directory.User{Name: "bob", Email: "bob@example.com", DisplayName: mark, Expires: start.Add(time.Hour)}
+	t.g = directory.Group{Name: "g", Description: mark, Grants: directory.ReadUsers, Externals: map[string]string{"ldap": "a"}}
+	t.top = directory.Group{Name: "top", Description: mark}
+	t.key = directory.Credential{Kind: "k", Name: mark, Handle: "h", Hash: []byte(mark)}
+	if like != nil {
+		t.ann.ID, t.bob.ID, t.g.ID, t.top.ID = like.ann.ID, like.bob.ID, like.g.ID, like.top.ID
+	}
+	w.update(t.tenant, func(wr directory.Writer) error {
+		if err := errors.Join(wr.InsertUser(&t.ann), wr.InsertUser(&t.bob), wr.InsertGroup(&t.g), wr.InsertGroup(&t.top)); err != nil {
+			return err
+		}
+		t.key.User = t.ann.ID
+		return errors.Join(wr.InsertCredential(&t.key), wr.Remember(t.key.ID, "key", directory.Kept{Answer: []byte(mark)}),
+			insertEdges(wr, []directory.Edge{in(1, 1), in(2, 1), within(1, 2)}, directory.Standing{Reason: mark, Source: mark}))
+	})
+	return t
+}
+
+// everything renders all that a tenant shows to anyone.
+func (w *world) everything(t id.Tenant, key id.Credential) string {
+	w.Helper()
+	var b strings.Builder
+	say := func(v any, err error) error {
+		fmt.Fprintf(&b, "%+v\n", v)
+		return err
+	}
+	err := w.store.View(w.Context(), t, func(r directory.Reader) error {
+		b.Reset()
+		for _, err := range []error{
+			say(r.Revision()), say(r.Tenant()), say(r.Shape()), say(r.ListUsers(directory.UserFilter{}, 0, 100)),
+			say(r.ListGroups(directory.GroupFilter{}, 0, 100)), say(r.Granting()), say(r.Credentials(directory.CredentialQuery{}, 0, 100)),
+			say(r.Memberships(directory.MembershipQuery{Group: 1, Limit: 100})), say(r.Memberships(directory.MembershipQuery{Group: 2, Limit: 100})),
+			say(r.MembersOf(2, start, 0, 100)), say(r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByEmail("ann@example.com")})),
+			say(r.GroupNumbers([]directory.Ref{directory.ByExternal("ldap", "a")})), say(nil, r.Scan(
+				func(n id.Number, u id.User, s bool, e time.Time) error { return say([]any{n, u, s, e}, nil) },
+				func(n id.Number, g id.Group) error { return say([]any{n, g}, nil) },
+				func(e directory.Edge, s directory.Standing) error { return say([]any{e, s}, nil) })),
+		} {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, c := range w.commits(t, 0) {
+		fmt.Fprintf(&b, "%+v\n", *c)
+	}
+	w.update(t, func(wr directory.Writer) error {
+		k, ok, err := wr.Remembered(key, "key")
+		return say([]any{k, ok}, err)
+	})
+	return b.String()
+}
+
+var walls = []testCase{
+	{"no question about one tenant is answered from another", func(w *world) {
+		a := w.twin("alpha", nil)
+		b := w.twin("beta", &a)
+		// Every method of Reader, asked in a for what is there and then, by the
+		// names that only b's things bear, for what is not.
+		type question struct {
+			own   func(directory.Reader) (any, error) // must say something of a's
+			other func(directory.Reader) (any, error) // must find nothing; nil if there is no such name
+		}
+		edges := []directory.Edge{in(1, 1), in(2, 1), within(1, 2)}
+		questions := map[string]question{
+			"Revision": {own: func(r directory.Reader) (any, error) { return r.Revision() }},
+			"Tenant":   {own: func(r directory.Reader) (any, error) { return r.Tenant() }},
+			"Shape":    {own: func(r directory.Reader) (any, error) { return r.Shape() }},
+			"User": {func(r directory.Reader) (any, error) { return r.User(directory.ByUser(b.ann.ID)) },
+				func(r directory.Reader) (any, error) { return r.User(directory.ByCode(b.ann.Code)) }},
+			"Users": {own: func(r directory.Reader) (any, error) { return r.Users([]id.Number{1, 2}) }},
+			"UserNumbers": {func(r directory.Reader) (any, error) {
+				return r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByName("ann"), directory.ByEmail("bob@example.com"), directory.ByUser(b.ann.ID), directory.ByPerson(b.ann.PersonCode)})
+			}, func(r directory.Reader) (any, error) {
+				return r.UserNumbers([]directory.Ref{directory.ByCode(b.ann.Code), directory.ByCode(b.bob.Code), directory.ByPerson(b.bob.PersonCode)})
+			}},
+			"ListUsers": {own: func(r directory.Reader) (any, error) { return r.ListUsers(directory.UserFilter{}, 0, 100) }},
+			"Group": {func(r directory.Reader) (any, error) { return r.Group(directory.ByGroup(b.g.ID)) },
+				func(r directory.Reader) (any, error) { return r.Group(directory.ByCode(b.g.Code)) }},
+			"Groups": {own: func(r directory.Reader) (any, error) { return r.Groups([]id.Number{1, 2}) }},
+			"GroupNumbers": {func(r directory.Reader) (any, error) {
+				return r.GroupNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByName("g"), directory.ByGroup(b.top.ID)})
+			}, func(r directory.Reader) (any, error) {
+				return r.GroupNumbers([]directory.Ref{directory.ByCode(b.g.Code), directory.ByCode(b.top.Code)})
+			}},
+			"ListGroups": {own: func(r directory.Reader) (any, error) { return r.ListGroups(directory.GroupFilter{}, 0, 100) }},
+			"Standing":   {own: func(r directory.Reader) (any, error) { return r.Standing(edges) }},
+			"Memberships": {own: func(r directory.Reader) (any, error) {
+				x, err := r.Memberships(directory.MembershipQuery{Group: 1, Limit: 100, At: start})
+				y, err2 := r.Memberships(directory.MembershipQuery{Member: 1, Limit: 100, At: start})
+				return []any{x, y}, errors.Join(err, err2)
+			}},
+			"Links": {own: func(r directory.Reader) (any, error) {
+				x, err := r.Links([]id.Number{1, 2}, true)
+				y, err2 := r.Links([]id.Number{1, 2}, false)
+				return []any{x, y}, errors.Join(err, err2)
+			}},
+			"Check":     {own: func(r directory.Reader) (any, error) { return r.Check(1, 2, start) }},
+			"MembersOf": {own: func(r directory.Reader) (any, error) { return r.MembersOf(2, start, 0, 100) }},
+			"GroupsOf":  {own: func(r directory.Reader) (any, error) { return r.GroupsOf(1, start) }},
+			"Granting":  {own: func(r directory.Reader) (any, error) { return r.Granting() }},
+			"Credential": {func(r directory.Reader) (any, error) { return r.Credential(a.key.ID) },
+				func(r directory.Reader) (any, error) { return r.Credential(b.key.ID) }},
+			"Credentials": {func(r directory.Reader) (any, error) {
+				return r.Credentials(directory.CredentialQuery{User: b.ann.ID, Handle: "h", Kind: "k"}, 0, 100)
+			}, func(r directory.Reader) (any, error) {
+				return r.Credentials(directory.CredentialQuery{Parent: b.key.ID}, 0, 100)
+			}},
+			"Authors": {own: func(r directory.Reader) (any, error) { return r.Authors([]directory.Revision{1}) }},
+			"Scan": {own: func(r directory.Reader) (any, error) {
+				n := 0
+				err := r.Scan(func(id.Number, id.User, bool, time.Time) error { n++; return nil }, func(id.Number, id.Group) error { n++; return nil },
+					func(directory.Edge, directory.Standing) error { n++; return nil })
+				return fmt.Sprint("scanned ", n), err
+			}},
+		}
+		// What a must say of its own, so that no question is idle. These counts
+		// would be larger if b's were among them.
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembersOf": 2, "GroupsOf": 2, "Granting": 1, "Credentials": 1, "Authors": 1}
+		readers := reflect.TypeFor[directory.Reader]()
+		for i := range readers.NumMethod() {
+			name := readers.Method(i).Name
+			q, ok := questions[name]
+			if !ok {
+				w.Errorf("no question asks Reader.%s: add one here", name)
+				continue
+			}
+			got, err := try(w, a.tenant, q.own)
+			text := fmt.Sprintf("%+v", got)
+			if err != nil || strings.Contains(text, "beta") {
+				w.Errorf("%s says %s, %v", name, text, err)
+			}
+			if want, ok := length[name]; ok && reflect.ValueOf(got).Len() != want {
+				w.Errorf("%s yields %d things, want %d: %s", name, reflect.ValueOf(got).Len(), want, text)
+			}
+			if q.other == nil {
+				continue
+			}
+			got, err = try(w, a.tenant, q.other)
+			v := reflect.ValueOf(got)
+			found := err == nil
+			if found && v.Kind() == reflect.Slice {
+				found = false
+				for i := range v.Len() {
+					found = found || !v.Index(i).IsZero()
+				}
+			} else if err != nil && !errors.Is(err, directory.NotFound) {
+				w.Errorf("%s fails with %v", name, err)
+			}
+			if found {
+				w.Errorf("%s, asked by names of the other tenant's things, says %+v", name, got)
+			}
+		}
+		if text := fmt.Sprintf("%+v", get(w, a.tenant, questions["Scan"].own)); text != "scanned 7" {
+			w.Errorf("a scan yields %s, want 7 things", text)
+		}
+		for _, c := range w.commits(a.tenant, 0) {
+			if text := fmt.Sprintf("%+v", *c); strings.Contains(text, "beta") {
+				w.Errorf("the log says %s", text)
+			}
+		}
+	}},
+
+	{"no change of one tenant changes another", func(w *world) {
+		a := w.twin("alpha", nil)
+		b := w.twin("beta", &a)
+		row := w.tenantRow(a.tenant)
+		edge := []directory.Edge{in(1, 1), within(1, 2)}
+		// Every method of Writer, called in a with things as they are in b.
+		changes := map[string]func(directory.Writer) error{
+			"At":         func(wr directory.Writer) error { wr.At(); return nil },
+			"Outcome":    func(wr directory.Writer) error { wr.Outcome(); return nil },
+			"Remembered": func(wr directory.Writer) error { _, _, err := wr.Remembered(b.key.ID, "key"); return err },
+			"Remember": func(wr directory.Writer) error {
+				return wr.Remember(b.key.ID, "key", directory.Kept{Answer: []byte("alpha")})
+			},
+			"UpdateTenant": func(wr directory.Writer) error {
+				after := row
+				after.Title = "alpha"
+				return wr.UpdateTenant(row, after)
+			},
+			"InsertUser": func(wr directory.Writer) error { return wr.InsertUser(&directory.User{Name: "new"}) },
+			"UpdateUser": func(wr directory.Writer) error {
+				after := b.ann
+				after.DisplayName = "alpha"
+				return wr.UpdateUser(b.ann, after)
+			},
+			"InsertGroup": func(wr directory.Writer) error { return wr.InsertGroup(&directory.Group{Name: "new"}) },
+			"UpdateGroup": func(wr directory.Writer) error {
+				after := b.g
+				after.Description = "alpha"
+				return wr.UpdateGroup(b.g, after)
+			},
+			"InsertEdges": func(wr directory.Writer) error {
+				return insertEdges(wr, []directory.Edge{in(1, 2), in(2, 2)}, directory.Standing{Reason: "alpha"})
+			},
+			"UpdateEdges": func(wr directory.Writer) error { return wr.UpdateEdges(edge, directory.Standing{Reason: "alpha"}) },
+			"InsertCredential": func(wr directory.Writer) error {
+				return wr.InsertCredential(&directory.Credential{Kind: "k", Hash: []byte("new"), User: b.ann.ID})
+			},
+			"UpdateCredential": func(wr directory.Writer) error {
+				c := b.key
+				c.Name = "alpha"
+				if err := wr.UpdateCredential(c); !errors.Is(err, directory.NotFound) {
+					return fmt.Errorf("the other tenant's credential was found: %v", err)
+				}
+				return nil
+			},
+			"DeleteCredential": func(wr directory.Writer) error { return wr.DeleteCredential(b.key) },
+			"DeleteEdges":      func(wr directory.Writer) error { return wr.DeleteEdges(append(edge, in(2, 1))) },
+			"DeleteUser":       func(wr directory.Writer) error { return wr.DeleteUser(b.ann) },
+			"DeleteGroup":      func(wr directory.Writer) error { return wr.DeleteGroup(b.g) },
+			// On the platform's own; the walls around them are the case of deleted tenants.
+			"InsertTenant": nil,
+			"DeleteTenant": nil,
+		}
+		writers := reflect.TypeFor[directory.Writer]()
+		readers := reflect.TypeFor[directory.Reader]()
+		before := w.everything(b.tenant, b.key.ID)
+		if !strings.Contains(before, "beta") || strings.Contains(before, "alpha") {
+			w.Fatalf("the tenant shows %s", before)
+		}
+		var order []string
+		for i := range writers.NumMethod() {
+			name := writers.Method(i).Name
+			if _, reads := readers.MethodByName(name); reads {
+				continue
+			}
+			if _, ok := changes[name]; !ok {
+				w.Errorf("nothing calls Writer.%s: add it here", name)
+			}
+			order = append(order, name)
+		}
+		// Deletions last, so that the others have something to change.
+		for _, deletions := range []bool{false, true} {
+			for _, name := range order {
+				if fn := changes[name]; fn != nil && strings.HasPrefix(name, "Delete") == deletions {
+					w.update(a.tenant, fn)
+					if after := w.everything(b.tenant, b.key.ID); after != before {
+						w.same("the other tenant after "+name, after, before)
+					}
+				}
+			}
+		}
+		w.update(platform, func(wr directory.Writer) error { return wr.DeleteTenant(row) })
+		if after := w.everything(b.tenant, b.key.ID); after != before {
+			w.same("the other tenant after DeleteTenant", after, before)
+		}
+	}},
+}
