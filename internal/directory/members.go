@@ -447,76 +447,104 @@ func (t *tx) remove(edges []Edge) (map[Edge]Outcome, error) {
 // refuseCycles marks the links among the items that would put a group inside
 // itself. Links whose dates have passed count: dates can be changed back.
 func (t *tx) refuseCycles(add []item) error {
+	var parents []id.Number
+	for _, i := range add {
+		if _, ok := i.edge.Member.Group(); ok && i.problem == nil {
+			parents = append(parents, i.edge.Group)
+		}
+	}
+	if len(parents) == 0 {
+		return nil
+	}
+	up, err := t.linksAbove(parents)
+	if err != nil {
+		return err
+	}
+	paths := map[int][]id.Number{}
+	var met []id.Number
 	for n, i := range add {
 		child, ok := i.edge.Member.Group()
 		if !ok || i.problem != nil {
 			continue
 		}
-		path, err := t.pathUp(i.edge.Group, child, add[:n])
-		if err != nil {
-			return err
-		}
-		if path == nil {
+		if path := climb(up, i.edge.Group, child); path != nil {
+			paths[n] = path
+			met = append(met, path...)
 			continue
 		}
-		groups, err := t.Writer.Groups(path)
-		if err != nil {
-			return err
+		up[child] = append(up[child], i.edge.Group) // the items after it see it stand
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	groups, err := t.Writer.Groups(met)
+	if err != nil {
+		return err
+	}
+	names := make(map[id.Number]string, len(groups))
+	for _, g := range groups {
+		names[g.Number] = g.Name
+	}
+	for n, path := range paths {
+		text := []string{names[path[len(path)-1]]}
+		for _, g := range path {
+			text = append(text, names[g])
 		}
-		names := map[id.Number]string{}
-		for _, g := range groups {
-			names[g.Number] = g.Name
-		}
-		text := make([]string, len(path))
-		for i, g := range path {
-			text[i] = names[g]
-		}
-		add[n].problem = conflict("group.cycle", "members", "That would put a group inside itself: %s.",
-			strings.Join(append([]string{text[len(text)-1]}, text...), " in "))
+		add[n].problem = conflict("group.cycle", "members", "That would put a group inside itself: %s.", strings.Join(text, " in "))
 	}
 	return nil
 }
 
-// pathUp returns the groups from one up to another, both included, along links
-// that stand or are about to; nil if there is no way.
-func (t *tx) pathUp(from, to id.Number, pending []item) ([]id.Number, error) {
-	came := map[id.Number]id.Number{from: 0}
-	level := []id.Number{from}
-	for len(level) > 0 && came[to] == 0 && from != to {
+// linksAbove returns, for the groups and all that are above them, the groups
+// that each stands in: one statement for each level, whatever their number.
+func (t *tx) linksAbove(groups []id.Number) (map[id.Number][]id.Number, error) {
+	up := map[id.Number][]id.Number{}
+	seen := map[id.Number]bool{}
+	for level := groups; len(level) > 0; {
+		for _, g := range level {
+			seen[g] = true
+		}
 		links, err := t.Writer.Links(level, true)
 		if err != nil {
 			return nil, err
 		}
-		here := make(map[id.Number]bool, len(level))
-		for _, g := range level {
-			here[g] = true
-		}
-		var next []id.Number
-		step := func(child, parent id.Number) {
-			if _, seen := came[parent]; !seen && here[child] {
-				came[parent] = child
-				next = append(next, parent)
-			}
-		}
+		level = nil
 		for _, l := range links {
 			child, _ := l.Member.Group()
-			step(child, l.Group)
+			up[child] = append(up[child], l.Group)
+			if !seen[l.Group] {
+				seen[l.Group] = true
+				level = append(level, l.Group)
+			}
 		}
-		for _, p := range pending {
-			if child, ok := p.edge.Member.Group(); ok && p.problem == nil {
-				step(child, p.edge.Group)
+	}
+	return up, nil
+}
+
+// climb returns a shortest way from one group up to another, from the top down,
+// both included; nil if there is none.
+func climb(up map[id.Number][]id.Number, from, to id.Number) []id.Number {
+	came := map[id.Number]id.Number{from: 0}
+	for level := []id.Number{from}; len(level) > 0; {
+		var next []id.Number
+		for _, g := range level {
+			if g == to {
+				var path []id.Number
+				for ; g != 0; g = came[g] {
+					path = append(path, g)
+				}
+				return path
+			}
+			for _, parent := range up[g] {
+				if _, seen := came[parent]; !seen {
+					came[parent] = g
+					next = append(next, parent)
+				}
 			}
 		}
 		level = next
 	}
-	if _, ok := came[to]; !ok {
-		return nil, nil
-	}
-	var path []id.Number
-	for g := to; g != 0; g = came[g] {
-		path = append([]id.Number{g}, path...)
-	}
-	return path, nil
+	return nil
 }
 
 // Membership finds how one member stands directly in one group, whether or not

@@ -199,7 +199,7 @@ const (
 type answer struct {
 	Status   int                `json:"status"`
 	Location string             `json:"location,omitempty"`
-	Version  int64              `json:"version,omitempty"`  // as ETag
+	Version  int64              `json:"version,omitempty"` // as ETag
 	InTenant bool               `json:"in_tenant,omitempty"`
 	Revision directory.Revision `json:"revision,omitempty"` // of the tenant, if InTenant
 	Body     jsontext.Value     `json:"body,omitempty"`

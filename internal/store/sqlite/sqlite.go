@@ -96,6 +96,12 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 	}
 	defer func() {
 		if err != nil {
+			if s.writer != nil {
+				s.writer.close()
+			}
+			for range len(s.idle) {
+				(<-s.idle).close()
+			}
 			if s.db != nil {
 				s.db.Close()
 			}
@@ -138,6 +144,7 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	s.writer = w
 	if err := migrate(ctx, w); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -151,7 +158,6 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 		}
 		s.idle <- c
 	}
-	s.writer = w
 	s.committed.Go(func() { s.commitLoop(w) })
 	return s, nil
 }

@@ -1,0 +1,457 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"roster/client"
+	"roster/internal/authn"
+	"roster/internal/dialect"
+	"roster/internal/dialect/native"
+	"roster/internal/directory"
+	"roster/internal/directory/directorytest"
+	"roster/internal/wire"
+)
+
+const platformKey = "roster_platform0000000000000000000000000000"
+
+// serve returns the address of the native door on an empty directory with a
+// platform key; around, if not nil, stands before the door.
+func serve(t *testing.T, around func(http.Handler) http.Handler) string {
+	t.Helper()
+	w := directorytest.New(t, nil)
+	hash, sealed := w.Authn.Keep(authn.Native, platformKey)
+	_, err := w.CreateCredential(t.Context(), directorytest.Root(), directory.NewCredential{Kind: authn.Native, Name: "platform", Grants: directory.Platform, Hash: hash, Sealed: sealed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	h := wire.Logged(log, native.New(dialect.Deps{Directory: w.Directory, Authn: w.Authn, Log: log}).Handler(), func(http.ResponseWriter, *http.Request) { t.Error("panic") })
+	if around != nil {
+		h = around(h)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func dial(t *testing.T, base, key string) *client.Client {
+	t.Helper()
+	c, err := client.New(base, key, client.WithRetries(3, time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// acme returns a client of a fresh tenant.
+func acme(t *testing.T, base string) (*client.Client, *client.Tenant) {
+	t.Helper()
+	c := dial(t, base, platformKey)
+	if _, err := c.CreateTenant(t.Context(), client.NewTenant{Name: "acme", Title: "Acme"}); err != nil {
+		t.Fatal(err)
+	}
+	return c, c.Tenant("acme")
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func TestTenants(t *testing.T) {
+	c, tenant := acme(t, serve(t, nil))
+	info := must(tenant.Get(t.Context()))(t)
+	if info.Name != "acme" || info.Title != "Acme" || info.Version != 1 || info.ID == "" {
+		t.Errorf("made %+v", info)
+	}
+	info = must(tenant.Update(t.Context(), 1, client.TenantPatch{Title: ptr("Other"), Attributes: client.Attributes{"native": {"big": json.Number("12345678901234567890")}}}))(t)
+	if info.Title != "Other" || info.Version != 2 || info.Attributes["native"]["big"] != json.Number("12345678901234567890") {
+		t.Errorf("updated to %+v", info)
+	}
+	if _, err := tenant.Update(t.Context(), 1, client.TenantPatch{Title: ptr("Late")}); !client.IsStale(err) {
+		t.Errorf("updating version 1 of 2: %v, want it to be stale", err)
+	}
+	must(c.CreateTenant(t.Context(), client.NewTenant{Name: "globex"}))(t)
+	var names []string
+	for info, err := range c.Tenants(t.Context()) {
+		names = append(names, must(info, err)(t).Name)
+	}
+	if want := []string{"acme", "globex"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("tenants %v, want %v", names, want)
+	}
+	if err := c.Tenant("globex").Delete(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Tenant("globex").Get(t.Context()); !client.IsNotFound(err) {
+		t.Errorf("after it was deleted: %v", err)
+	}
+}
+
+func TestUsers(t *testing.T) {
+	_, tenant := acme(t, serve(t, nil))
+	ctx := t.Context()
+	never := time.Time{}
+	u := must(tenant.CreateUser(ctx, client.NewUser{
+		Name: "ann/1", Email: "ann@example.com", GivenName: "Ann", Expires: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC),
+		ExternalIDs: map[string]string{"hr": "7/b c"}, Attributes: client.Attributes{"native": {"desk": "4"}},
+	}))(t)
+	for _, ref := range []string{
+		u.ID, client.ByName("ANN/1"), client.ByEmail("Ann@example.com"), client.ByNumber(u.Number), client.ByCode(u.Code), client.ByExternal("hr", "7/b c"),
+	} {
+		if diff := cmp.Diff(u, must(tenant.User(ctx, ref))(t)); diff != "" {
+			t.Errorf("by %s (-made +found):\n%s", ref, diff)
+		}
+	}
+	got := must(tenant.UpdateUser(ctx, u.ID, u.Version, client.UserPatch{
+		GivenName: ptr(""), DisplayName: ptr("Ann of Acme"), Expires: &never, ExternalIDs: &map[string]string{},
+		Attributes: client.Attributes{"native": {"desk": nil}},
+	}))(t)
+	want := u
+	want.GivenName, want.DisplayName, want.Expires, want.Version, want.Modified = "", "Ann of Acme", never, 2, got.Modified
+	want.ExternalIDs, want.Attributes = map[string]string{}, client.Attributes{}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("after the update (-want +got):\n%s", diff)
+	}
+	if err := tenant.DeleteUser(ctx, u.ID, 1); !client.IsStale(err) {
+		t.Errorf("deleting version 1 of 2: %v", err)
+	}
+	must(tenant.CreateUser(ctx, client.NewUser{Name: "bob", Suspended: true}))(t)
+	for name, c := range map[string]struct {
+		filter client.UserFilter
+		want   int
+	}{
+		"all":       {client.UserFilter{}, 2},
+		"suspended": {client.UserFilter{Suspended: ptr(true)}, 1},
+		"others":    {client.UserFilter{Suspended: ptr(false)}, 1},
+		"prefix":    {client.UserFilter{NamePrefix: "B"}, 1},
+	} {
+		n := 0
+		for u, err := range tenant.Users(ctx, c.filter) {
+			must(u, err)(t)
+			n++
+		}
+		if n != c.want {
+			t.Errorf("%s: %d users, want %d", name, n, c.want)
+		}
+	}
+	if err := tenant.DeleteUser(ctx, client.ByName("bob"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tenant.User(ctx, client.ByName("bob")); !client.IsNotFound(err) {
+		t.Errorf("after he was deleted: %v", err)
+	}
+}
+
+func TestGroupsAndMembers(t *testing.T) {
+	_, tenant := acme(t, serve(t, nil))
+	ctx := t.Context()
+	staff := must(tenant.CreateGroup(ctx, client.NewGroup{Name: "Staff", Grants: []string{"users.read"}}))(t)
+	dev := must(tenant.CreateGroup(ctx, client.NewGroup{Name: "Dev/Ops"}))(t)
+	if _, err := tenant.CreateGroup(ctx, client.NewGroup{Name: "staff", UniqueName: true}); !client.IsConflict(err) {
+		t.Errorf("a namesake: %v, want a conflict", err)
+	}
+	staff = must(tenant.UpdateGroup(ctx, staff.ID, staff.Version, client.GroupPatch{Description: ptr("Everybody."), Grants: &[]string{}}))(t)
+	if staff.Description != "Everybody." || len(staff.Grants) != 0 {
+		t.Errorf("updated to %+v", staff)
+	}
+	if got := must(tenant.Group(ctx, client.ByName("dev/ops")))(t); got.ID != dev.ID {
+		t.Errorf("found %s, want %s", got.ID, dev.ID)
+	}
+	ann := must(tenant.CreateUser(ctx, client.NewUser{Name: "ann", Groups: []string{client.ByName("dev/ops")}}))(t)
+	must(tenant.CreateUser(ctx, client.NewUser{Name: "bob"}))(t)
+
+	outcome := func(want client.Outcome) func(client.Outcome, error) {
+		return func(got client.Outcome, err error) {
+			t.Helper()
+			if got != want || err != nil {
+				t.Errorf("outcome %q, %v; want %q", got, err, want)
+			}
+		}
+	}
+	outcome(client.Added)(tenant.AddMember(ctx, staff.ID, client.GroupMember(dev.ID)))
+	outcome(client.Already)(tenant.AddMember(ctx, staff.ID, client.GroupMember(client.ByName("Dev/Ops"))))
+	until := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	outcome(client.Updated)(tenant.SetMember(ctx, dev.ID, client.UserMember(ann.ID), client.Standing{Role: "manager", ValidUntil: until, Reason: "lead"}))
+	outcome(client.Already)(tenant.AddMember(ctx, dev.ID, client.UserMember(ann.ID)))
+	m := must(tenant.Member(ctx, dev.ID, client.UserMember(ann.ID)))(t)
+	if m.User == nil || m.User.ID != ann.ID || m.Membership.Role != "manager" || !m.Membership.ValidUntil.Equal(until) || m.Membership.AddedBy == nil {
+		t.Errorf("ann stands as %+v %+v", m, m.Membership)
+	}
+	if _, err := tenant.Member(ctx, staff.ID, client.UserMember(ann.ID)); !client.IsNotFound(err) {
+		t.Errorf("a membership through a group: %v, want not found", err)
+	}
+
+	if !must(tenant.Check(ctx, client.ByName("ann"), client.ByName("Staff")))(t) || must(tenant.Check(ctx, client.ByName("bob"), staff.ID))(t) {
+		t.Error("check: want ann in and bob out")
+	}
+	answers := must(tenant.CheckMany(ctx, []client.Pair{{"name:bob", staff.ID}, {ann.ID, staff.ID}, {"name:nobody", staff.ID}, {ann.ID, dev.ID}}))(t)
+	if want := []bool{false, true, false, true}; !reflect.DeepEqual(answers, want) {
+		t.Errorf("answers %v, want %v", answers, want)
+	}
+	if none := must(tenant.CheckMany(ctx, nil))(t); len(none) != 0 {
+		t.Errorf("%d answers to nothing", len(none))
+	}
+
+	res := must(tenant.ChangeMembers(ctx, dev.ID, client.Batch{
+		Mode:   client.Each,
+		Add:    []client.Member{client.UserMember("name:bob"), client.UserMember("name:nobody"), client.GroupMember(staff.ID), client.UserMember(ann.ID)},
+		Remove: []client.Member{client.UserMember("name:bob"), client.GroupMember(staff.ID)},
+	}))(t)
+	var said []string
+	for _, i := range append(res.Add, res.Remove...) {
+		said = append(said, strings.TrimSpace(string(i.Outcome)+" "+i.Code))
+	}
+	if want := []string{"added", "invalid user.unknown", "invalid group.cycle", "already", "removed", "absent"}; !reflect.DeepEqual(said, want) {
+		t.Errorf("outcomes %v, want %v", said, want)
+	}
+	if _, err := tenant.ChangeMembers(ctx, dev.ID, client.Batch{Mode: client.Atomic, Add: []client.Member{client.UserMember("name:bob"), client.UserMember("name:nobody")}}); !client.IsNotFound(err) {
+		t.Errorf("an atomic batch with one wrong: %v", err)
+	}
+
+	names := func(list func(func(client.MemberOf, error) bool)) string {
+		var all []string
+		for m, err := range list {
+			must(m, err)(t)
+			switch {
+			case m.User != nil:
+				all = append(all, m.User.Name)
+			case m.Group != nil:
+				all = append(all, m.Group.Name)
+			}
+			if m.Membership == nil {
+				all[len(all)-1] += " (through groups)"
+			}
+		}
+		return strings.Join(all, ", ")
+	}
+	for want, got := range map[string]string{
+		"Dev/Ops":                         names(tenant.Members(ctx, staff.ID, client.MemberFilter{})),
+		"ann (through groups)":            names(tenant.Members(ctx, staff.ID, client.MemberFilter{Transitive: true})),
+		"ann":                             names(tenant.Members(ctx, dev.ID, client.MemberFilter{Standing: true})),
+		"Staff (through groups), Dev/Ops": names(tenant.GroupsOf(ctx, client.UserMember(ann.ID), client.MemberFilter{Transitive: true})),
+		"Staff":                           names(tenant.GroupsOf(ctx, client.GroupMember(dev.ID), client.MemberFilter{})),
+	} {
+		if got != want {
+			t.Errorf("listed %q, want %q", got, want)
+		}
+	}
+	outcome(client.Removed)(tenant.RemoveMember(ctx, dev.ID, client.UserMember(ann.ID)))
+	outcome(client.Absent)(tenant.RemoveMember(ctx, dev.ID, client.UserMember(ann.ID)))
+	n := 0
+	for g, err := range tenant.Groups(ctx, client.GroupFilter{NamePrefix: "dev"}) {
+		must(g, err)(t)
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d groups begin so, want 1", n)
+	}
+	if err := tenant.DeleteGroup(ctx, dev.ID, dev.Version); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	base := serve(t, nil)
+	_, tenant := acme(t, base)
+	ctx := t.Context()
+	k := must(tenant.CreateKey(ctx, client.NewKey{Name: "ci", Grants: []string{"users.read"}, Expires: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}))(t)
+	its := dial(t, base, k.Secret).Tenant("acme")
+	for u, err := range its.Users(ctx, client.UserFilter{}) {
+		must(u, err)(t)
+	}
+	_, err := its.CreateUser(ctx, client.NewUser{Name: "x"})
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 403 || e.Code != "grant.missing" || e.RequestID == "" {
+		t.Errorf("beyond its grants: %v", err)
+	}
+	n := 0
+	for have, err := range tenant.Keys(ctx) {
+		if must(have, err)(t); have.ID != k.ID || have.Secret != "" {
+			t.Errorf("listed %s with a secret of %d characters", have.ID, len(have.Secret))
+		}
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d keys, want 1", n)
+	}
+	if err := tenant.RevokeKey(ctx, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range its.Users(ctx, client.UserFilter{}) {
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 401 {
+			t.Errorf("after it was revoked: %v", err)
+		}
+	}
+}
+
+func TestErrorsSayWhatTheServerSaid(t *testing.T) {
+	_, tenant := acme(t, serve(t, nil))
+	_, err := tenant.CreateUser(t.Context(), client.NewUser{Name: "x", Email: "nowhere"})
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok || e.Status != 400 || e.Code != "email.invalid" || e.Field != "email" || e.Detail == "" || e.RequestID == "" {
+		t.Fatalf("got %#v", err)
+	}
+	if text := err.Error(); !strings.Contains(text, e.Detail) || !strings.Contains(text, e.RequestID) || strings.Contains(text, platformKey) {
+		t.Errorf("it reads %q", text)
+	}
+}
+
+// TestALostAnswerIsAskedForAgain has the server do everything it is asked and
+// break the connection instead of answering, the first time each.
+func TestALostAnswerIsAskedForAgain(t *testing.T) {
+	var broken, calls atomic.Int32
+	var breaking atomic.Bool
+	seen := map[string]bool{}
+	_, tenant := acme(t, serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			calls.Add(1)
+			what := r.Method + r.URL.String() + r.Header.Get("Idempotency-Key")
+			if !breaking.Load() || seen[what] {
+				next.ServeHTTP(w, r)
+				return
+			}
+			seen[what] = true
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			broken.Add(1)
+			panic(http.ErrAbortHandler)
+		})
+	}))
+	breaking.Store(true)
+	ctx := t.Context()
+	u := must(tenant.CreateUser(ctx, client.NewUser{Name: "ann"}))(t)
+	g := must(tenant.CreateGroup(ctx, client.NewGroup{Name: "Staff"}))(t)
+	if out := must(tenant.AddMember(ctx, g.ID, client.UserMember(u.ID)))(t); out != client.Added {
+		t.Errorf("outcome %q, want that of the first time", out)
+	}
+	if u = must(tenant.UpdateUser(ctx, u.ID, 1, client.UserPatch{DisplayName: ptr("Ann")}))(t); u.Version != 2 {
+		t.Errorf("version %d after one update, want 2", u.Version)
+	}
+	k := must(tenant.CreateKey(ctx, client.NewKey{Name: "k", Grants: []string{"users.read"}}))(t)
+	if k.Secret == "" {
+		t.Error("the secret was lost with the answer")
+	}
+	if !must(tenant.Check(ctx, u.ID, g.ID))(t) {
+		t.Error("ann is not in")
+	}
+	if err := tenant.DeleteUser(ctx, u.ID, 2); err != nil {
+		t.Error(err)
+	}
+	keys := 0
+	for have, err := range tenant.Keys(ctx) {
+		must(have, err)(t)
+		keys++
+	}
+	if keys != 1 || broken.Load() != 8 {
+		t.Errorf("%d keys were made and %d answers lost, want 1 and 8", keys, broken.Load())
+	}
+}
+
+func TestWhatIsRepeatedAndWhatIsNot(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		header string
+		calls  int32
+	}{
+		"asked to come back":        {503, "0", 4},
+		"not asked to come back":    {503, "", 1},
+		"a refusal":                 {409, "0", 1},
+		"too many":                  {429, "0", 1},
+		"a fault":                   {500, "", 1},
+		"a redirect to nowhere":     {307, "", 1},
+		"a gateway without a voice": {502, "", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var calls atomic.Int32
+			keys := map[string]bool{}
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls.Add(1)
+				keys[r.Header.Get("Idempotency-Key")] = true
+				if c.header != "" {
+					w.Header().Set("Retry-After", c.header)
+				}
+				w.Header().Set("Location", "/elsewhere")
+				w.WriteHeader(c.status)
+			}))
+			defer s.Close()
+			_, err := dial(t, s.URL, "k").Tenant("acme").CreateUser(t.Context(), client.NewUser{Name: "x"})
+			if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != c.status {
+				t.Errorf("%v, want status %d", err, c.status)
+			}
+			if calls.Load() != c.calls || len(keys) != 1 || keys[""] {
+				t.Errorf("%d calls with %d keys, want %d with one", calls.Load(), len(keys), c.calls)
+			}
+		})
+	}
+}
+
+func TestAContextEndsTheWaiting(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "20")
+		w.WriteHeader(503)
+	}))
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if _, err := dial(t, s.URL, "k").Tenant("acme").Get(ctx); err == nil || time.Since(start) > 5*time.Second {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+}
+
+func TestListsStopWhenNobodyAsksFurther(t *testing.T) {
+	var calls atomic.Int32
+	_, tenant := acme(t, serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/users") && r.Method == "GET" {
+				calls.Add(1)
+				q := r.URL.Query()
+				q.Set("limit", "1")
+				r.URL.RawQuery = q.Encode()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}))
+	for i := range 5 {
+		must(tenant.CreateUser(t.Context(), client.NewUser{Name: fmt.Sprint("user", i)}))(t)
+	}
+	list := tenant.Users(t.Context(), client.UserFilter{})
+	for range 2 { // and can be walked again
+		n := 0
+		for u, err := range list {
+			must(u, err)(t)
+			if n++; n == 3 {
+				break
+			}
+		}
+	}
+	if calls.Load() != 6 {
+		t.Errorf("%d pages were read, want 3 each time", calls.Load())
+	}
+}
+
+func TestNewRefusesWhatIsNoAddress(t *testing.T) {
+	for _, base := range []string{"", "roster.example.com", "ftp://roster.example.com", "http://", "https://roster.example.com/?a=b", "http://[::1"} {
+		if _, err := client.New(base, "k"); err == nil {
+			t.Errorf("%q is taken for an address", base)
+		}
+	}
+}
