@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -318,18 +319,20 @@ func TestErrorsSayWhatTheServerSaid(t *testing.T) {
 // TestALostAnswerIsAskedForAgain has the server do everything it is asked and
 // break the connection instead of answering, the first time each.
 func TestALostAnswerIsAskedForAgain(t *testing.T) {
-	var broken, calls atomic.Int32
+	var broken atomic.Int32
 	var breaking atomic.Bool
-	seen := map[string]bool{}
+	var seen sync.Map // each connection has a goroutine of its own
 	_, tenant := acme(t, serve(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			calls.Add(1)
 			what := r.Method + r.URL.String() + r.Header.Get("Idempotency-Key")
-			if !breaking.Load() || seen[what] {
+			if !breaking.Load() {
 				next.ServeHTTP(w, r)
 				return
 			}
-			seen[what] = true
+			if _, again := seen.LoadOrStore(what, true); again {
+				next.ServeHTTP(w, r)
+				return
+			}
 			next.ServeHTTP(httptest.NewRecorder(), r)
 			broken.Add(1)
 			panic(http.ErrAbortHandler)
@@ -381,10 +384,13 @@ func TestWhatIsRepeatedAndWhatIsNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var calls atomic.Int32
+			var mu sync.Mutex // guards keys
 			keys := map[string]bool{}
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				calls.Add(1)
+				mu.Lock()
 				keys[r.Header.Get("Idempotency-Key")] = true
+				mu.Unlock()
 				if c.header != "" {
 					w.Header().Set("Retry-After", c.header)
 				}
@@ -396,6 +402,8 @@ func TestWhatIsRepeatedAndWhatIsNot(t *testing.T) {
 			if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != c.status {
 				t.Errorf("%v, want status %d", err, c.status)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			if calls.Load() != c.calls || len(keys) != 1 || keys[""] {
 				t.Errorf("%d calls with %d keys, want %d with one", calls.Load(), len(keys), c.calls)
 			}

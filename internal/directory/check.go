@@ -86,3 +86,20 @@ func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check)
 func (d *Directory) Authors(ctx context.Context, p Principal, revisions []Revision) (Answer[[]Authored], error) {
 	return view(ctx, d, p, ReadUsers, func(l *look) ([]Authored, error) { return l.Authors(revisions) })
 }
+
+// Exists tells whether a tenant has a user, or a group. Like
+// [Directory.FindTenant] it asks for no principal, for dialects that must find
+// what a path goes through before they look at the credential, and it tells
+// nothing else.
+func (d *Directory) Exists(ctx context.Context, tenant id.Tenant, who MemberRef) (bool, error) {
+	var numbers []id.Number
+	err := d.store.View(ctx, tenant, func(r Reader) (err error) {
+		if who.IsGroup {
+			numbers, err = r.GroupNumbers([]Ref{who.Ref})
+		} else {
+			numbers, err = r.UserNumbers([]Ref{who.Ref})
+		}
+		return err
+	})
+	return err == nil && numbers[0] != 0, err
+}

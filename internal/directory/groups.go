@@ -181,14 +181,14 @@ func (d *Directory) DeleteGroup(ctx context.Context, p Principal, in Deletion) (
 			return Group{}, err
 		}
 		return g, t.keepingAdmin(admin, func() error {
-			members, err := t.edgesOf(MembershipQuery{Group: g.Number})
+			members, err := t.edgesOf(MembershipQuery{Group: g.Number}, everyOne)
 			if err != nil {
 				return err
 			}
 			if in.IfEmpty && len(members) > 0 {
 				return conflict("group.members", "", "The group has members.")
 			}
-			above, err := t.edgesOf(MembershipQuery{Member: id.GroupMember(g.Number)})
+			above, err := t.edgesOf(MembershipQuery{Member: id.GroupMember(g.Number)}, everyOne)
 			if err != nil {
 				return err
 			}

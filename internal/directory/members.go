@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -173,7 +174,7 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 		out := GroupsResult{Member: member}
 		add, remove := items[:len(in.Add)], items[len(in.Add):]
 		if in.Replace {
-			all, err := t.edgesOf(MembershipQuery{Member: member})
+			all, err := t.edgesOf(MembershipQuery{Member: member}, everyOne)
 			if err != nil {
 				return GroupsResult{}, err
 			}
@@ -196,7 +197,9 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 		if in.AtMost == 0 && in.AtLeast == 0 {
 			return out, nil
 		}
-		now, err := t.edgesOf(MembershipQuery{Member: member})
+		// What has ended by the clock counts no more; what is yet to begin does.
+		at := t.At()
+		now, err := t.edgesOf(MembershipQuery{Member: member}, func(m Membership) bool { return m.Until.IsZero() || at.Before(m.Until) })
 		if err == nil && in.AtMost > 0 && len(now) > in.AtMost && anyOutcome(results, Added) {
 			err = conflict("membership.limit", "groups", "A user may be in at most %d groups.", in.AtMost)
 		}
@@ -521,8 +524,8 @@ func (t *tx) linksAbove(groups []id.Number) (map[id.Number][]id.Number, error) {
 	return up, nil
 }
 
-// climb returns a shortest way from one group up to another, from the top down,
-// both included; nil if there is none.
+// climb returns a shortest way from one group up to another, both included; nil
+// if there is none.
 func climb(up map[id.Number][]id.Number, from, to id.Number) []id.Number {
 	came := map[id.Number]id.Number{from: 0}
 	for level := []id.Number{from}; len(level) > 0; {
@@ -533,6 +536,7 @@ func climb(up map[id.Number][]id.Number, from, to id.Number) []id.Number {
 				for ; g != 0; g = came[g] {
 					path = append(path, g)
 				}
+				slices.Reverse(path)
 				return path
 			}
 			for _, parent := range up[g] {

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"maps"
 	"reflect"
 	"time"
 )
@@ -111,9 +110,14 @@ func put[T comparable](f map[string]any, name string, v T) {
 	}
 }
 
+// putMap records a map as what it is when it is read back from a log.
 func putMap[M ~map[string]V, V any](f map[string]any, name string, m M) {
 	if len(m) > 0 {
-		f[name] = maps.Clone(m)
+		kept := make(map[string]any, len(m))
+		for k, v := range m {
+			kept[k] = v
+		}
+		f[name] = kept
 	}
 }
 
@@ -124,6 +128,12 @@ func differences(before, after map[string]any) (map[string]any, map[string]any) 
 			delete(before, name)
 			delete(after, name)
 		}
+	}
+	if len(before) == 0 {
+		before = nil
+	}
+	if len(after) == 0 {
+		after = nil
 	}
 	return before, after
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"roster/internal/id"
@@ -179,23 +180,64 @@ func (l *look) mayRule(groups ...id.Number) error {
 
 // mayTouch refuses a principal that would change a user who holds rights it
 // does not: whoever can change an administrator's address or password is one.
+// What the user will hold once a date comes or a suspension ends counts as held.
 func (l *look) mayTouch(user id.Number) error {
-	held, err := l.held(user, l.now())
+	confers, err := l.privileges()
+	if err != nil || len(confers) == 0 {
+		return err
+	}
+	list, err := l.unended(MembershipQuery{Member: id.UserMember(user)})
 	if err != nil {
 		return err
 	}
-	return l.mustHold(held, "That user")
+	var rights Grants
+	for _, m := range list {
+		rights |= confers[m.Group]
+	}
+	return l.mustHold(rights, "That user")
 }
 
-// administered reports whether some active user holds Admin.
-func (l *look) administered() (bool, error) {
+// unended returns the memberships that the query finds and that no date has
+// ended yet, however many pages that takes.
+func (l *look) unended(q MembershipQuery) ([]Membership, error) {
+	list, err := l.memberships(q)
+	now := l.now()
+	return slices.DeleteFunc(list, func(m Membership) bool { return !m.Until.IsZero() && !now.Before(m.Until) }), err
+}
+
+// memberships returns every membership the query finds, however many pages that takes.
+func (l *look) memberships(q MembershipQuery) ([]Membership, error) {
+	const page = 10000
+	var all []Membership
+	for q.Limit = page; ; {
+		list, err := l.Reader.Memberships(q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, list...)
+		if len(list) < page {
+			return all, nil
+		}
+		if last := list[page-1]; q.Member != 0 {
+			q.After = int64(last.Group)
+		} else {
+			q.After = MemberCursor(last.Member)
+		}
+	}
+}
+
+// endOfTime is after every date that a membership or a user can have.
+var endOfTime = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// administered reports whether some user who is active at a moment holds Admin then.
+func (l *look) administered(at time.Time) (bool, error) {
 	granting, err := l.Reader.Granting()
 	if err != nil {
 		return false, err
 	}
 	for _, g := range granting {
 		if g.Grants.Has(Admin) {
-			some, err := l.Reader.MembersOf(g.Number, l.now(), 0, 1)
+			some, err := l.Reader.MembersOf(g.Number, at, 0, 1)
 			if err != nil || len(some) > 0 {
 				return len(some) > 0, err
 			}
@@ -205,27 +247,38 @@ func (l *look) administered() (bool, error) {
 }
 
 // ErrLastAdmin is returned by every write that would leave a tenant, which has
-// an administrator, without one.
+// an administrator, without one: now, or once the dates it sets have come.
 var ErrLastAdmin = conflict("admin.last", "", "That would remove the last administrator.")
 
 // keepingAdmin runs a change that may take rights away, and refuses it if it
-// took the last administrator's. touches says whether it can at all.
+// took the last administrator's, at once or by a date that will come. touches
+// says whether it can at all.
 func (t *tx) keepingAdmin(touches bool, change func() error) error {
 	if !touches {
 		return change()
 	}
-	before, err := t.administered()
-	if err != nil {
+	moments := [...]time.Time{t.now(), endOfTime}
+	var before [len(moments)]bool
+	for i, at := range moments {
+		var err error
+		if before[i], err = t.administered(at); err != nil {
+			return err
+		}
+	}
+	if err := change(); err != nil {
 		return err
 	}
-	if err := change(); err != nil || !before {
-		return err
+	for i, at := range moments {
+		if !before[i] {
+			continue
+		}
+		if after, err := t.administered(at); err != nil {
+			return err
+		} else if !after {
+			return ErrLastAdmin
+		}
 	}
-	after, err := t.administered()
-	if err == nil && !after {
-		err = ErrLastAdmin
-	}
-	return err
+	return nil
 }
 
 // conferAdmin reports whether any of the groups confers Admin.

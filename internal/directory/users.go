@@ -272,7 +272,7 @@ func (d *Directory) DeleteUser(ctx context.Context, p Principal, in Deletion) (A
 			return User{}, err
 		}
 		return u, t.keepingAdmin(true, func() error {
-			edges, err := t.edgesOf(MembershipQuery{Member: id.UserMember(u.Number)})
+			edges, err := t.edgesOf(MembershipQuery{Member: id.UserMember(u.Number)}, everyOne)
 			if err != nil {
 				return err
 			}
@@ -287,8 +287,12 @@ func (d *Directory) DeleteUser(ctx context.Context, p Principal, in Deletion) (A
 	})
 }
 
-// edgesOf returns every edge the query finds, however many pages that takes.
-func (t *tx) edgesOf(q MembershipQuery) ([]Edge, error) {
+// everyOne is for [tx.edgesOf] when all are meant.
+func everyOne(Membership) bool { return true }
+
+// edgesOf returns the edges of those memberships the query finds that are
+// wanted, however many pages that takes.
+func (t *tx) edgesOf(q MembershipQuery, wanted func(Membership) bool) ([]Edge, error) {
 	const page = 10000
 	var edges []Edge
 	for q.Limit = page; ; {
@@ -297,12 +301,14 @@ func (t *tx) edgesOf(q MembershipQuery) ([]Edge, error) {
 			return nil, err
 		}
 		for _, m := range list {
-			edges = append(edges, m.Edge)
+			if wanted(m) {
+				edges = append(edges, m.Edge)
+			}
 		}
 		if len(list) < page {
 			return edges, nil
 		}
-		if last := edges[len(edges)-1]; q.Member != 0 {
+		if last := list[len(list)-1]; q.Member != 0 {
 			q.After = int64(last.Group)
 		} else {
 			q.After = MemberCursor(last.Member)

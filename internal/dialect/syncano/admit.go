@@ -10,7 +10,6 @@ import (
 	"roster/internal/dialect"
 	"roster/internal/directory"
 	"roster/internal/id"
-	"roster/internal/wire"
 )
 
 // authenticate implements [dialect.Door.Authenticate].
@@ -64,9 +63,8 @@ func (d *door) parents(r *http.Request, tenant directory.Tenant) error {
 	if err != nil {
 		return errNoParentUser
 	}
-	self := directory.Principal{Tenant: tenant.ID, Credential: d.self, Grants: directory.ReadUsers, Dialect: "syncano", Request: wire.EntryOf(r.Context()).Request}
-	_, err = d.directory.User(r.Context(), self, directory.ByNumber(int64(n)))
-	if errors.Is(err, directory.NotFound) {
+	exists, err := d.directory.Exists(r.Context(), tenant.ID, directory.MemberRef{Ref: directory.ByNumber(int64(n))})
+	if err == nil && !exists {
 		return errNoParentUser
 	}
 	return err

@@ -15,7 +15,6 @@ import (
 	"roster/internal/authn"
 	"roster/internal/dialect"
 	"roster/internal/directory"
-	"roster/internal/id"
 	"roster/internal/wire"
 )
 
@@ -24,15 +23,11 @@ type door struct {
 	directory *directory.Directory
 	authn     *authn.Authenticator
 	allow     map[string]string // pattern → the Allow header of its answers
-
-	// self is who looks up the objects that a path goes through, which happens
-	// before anybody is known (section 1.4). It is no credential in any store.
-	self id.Credential
 }
 
 // New returns the Syncano door.
 func New(deps dialect.Deps) dialect.Door {
-	d := &door{directory: deps.Directory, authn: deps.Authn, allow: map[string]string{}, self: id.New[id.Credential]()}
+	d := &door{directory: deps.Directory, authn: deps.Authn, allow: map[string]string{}}
 	return dialect.Door{
 		Name: "syncano",
 		// Other dialects live below /v1 too, so only what is Syncano's is taken there.
