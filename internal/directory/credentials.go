@@ -39,8 +39,17 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 	if err := checkText("name", in.Name, MaxName); err != nil {
 		return Answer[Credential]{}, err
 	}
+	if err := checkAttributes(in.Attributes); err != nil {
+		return Answer[Credential]{}, err
+	}
 	if !in.Expires.IsZero() && !d.Now().Before(in.Expires) {
 		return Answer[Credential]{}, invalid("expires.past", "expires", "That moment has passed.")
+	}
+	if err := checkDate("expires", in.Expires); err != nil {
+		return Answer[Credential]{}, err
+	}
+	if err := checkCode(in.Code); err != nil {
+		return Answer[Credential]{}, err
 	}
 	if in.Grants.Has(Platform) && !p.Tenant.IsZero() {
 		return Answer[Credential]{}, invalid("grant.range", "grants", "A tenant's credential cannot carry platform.")
@@ -48,7 +57,7 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 	return write(ctx, d, p, ManageKeys, func(t *tx) (Credential, error) {
 		c := Credential{
 			ID: in.ID, Code: in.Code, Kind: in.Kind, Name: in.Name, Handle: in.Handle, Parent: in.Parent,
-			Grants: in.Grants, Expires: in.Expires, Sealed: in.Sealed, Hash: in.Hash, Attributes: in.Attributes,
+			Grants: in.Grants, Expires: exact(in.Expires), Sealed: in.Sealed, Hash: in.Hash, Attributes: in.Attributes,
 		}
 		if err := t.mustHold(in.Grants.closed(), "That credential"); err != nil {
 			return Credential{}, err
@@ -95,7 +104,7 @@ func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (A
 		}
 		c := Credential{
 			Kind: in.Kind, Name: in.Name, User: p.User, Parent: parent.ID,
-			Grants: in.Grants & p.Grants.closed(), Expires: in.Expires, Hash: in.Hash, Attributes: in.Attributes,
+			Grants: in.Grants & p.Grants.closed(), Expires: exact(in.Expires), Hash: in.Hash, Attributes: in.Attributes,
 		}
 		if !parent.Expires.IsZero() && (c.Expires.IsZero() || parent.Expires.Before(c.Expires)) {
 			c.Expires = parent.Expires
@@ -140,10 +149,11 @@ func (d *Directory) RevokeCredential(ctx context.Context, p Principal, which id.
 
 // revoke deletes a credential and those issued for it.
 func (t *tx) revoke(c Credential) error {
-	if err := t.revokeAll(CredentialQuery{Parent: c.ID}); err != nil {
+	// This one goes first, so that the descent ends whatever hangs on what.
+	if err := t.DeleteCredential(c); err != nil {
 		return err
 	}
-	return t.DeleteCredential(c)
+	return t.revokeAll(CredentialQuery{Parent: c.ID})
 }
 
 func (t *tx) revokeAll(q CredentialQuery) error {

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 
 	"roster/internal/id"
@@ -76,11 +77,14 @@ func checkGroup(g Group) error {
 	if g.Number > id.MaxNumber {
 		return invalid("number.range", "number", "A number is from 1 to %d.", id.MaxNumber)
 	}
-	if g.Code < 0 {
-		return invalid("code.range", "code", "A code is a positive integer.")
+	if err := checkCode(g.Code); err != nil {
+		return err
 	}
 	if g.Grants&^InTenant != 0 {
 		return invalid("grant.range", "grants", "A group cannot carry %s.", g.Grants&^InTenant)
+	}
+	if err := checkAttributes(g.Attributes); err != nil {
+		return err
 	}
 	return checkExternals(g.Externals)
 }
@@ -100,7 +104,7 @@ type ListGroups struct {
 func (d *Directory) Groups(ctx context.Context, p Principal, in ListGroups) (Answer[Found[Group]], error) {
 	return view(ctx, d, p, ReadGroups, func(l *look) (Found[Group], error) {
 		limit := in.limit()
-		list, err := l.ListGroups(in.Filter, id.Number(in.After), limit+1)
+		list, err := l.ListGroups(in.Filter, in.number(), limit+1)
 		return found(list, limit, func(g Group) int64 { return int64(g.Number) }), err
 	})
 }
@@ -133,8 +137,12 @@ func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate
 		assign(&after.Name, in.Name)
 		assign(&after.Description, in.Description)
 		assign(&after.Grants, in.Grants)
-		assign(&after.Externals, in.Externals)
-		after.Attributes = before.Attributes.patched(in.Attributes)
+		if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
+			after.Externals = *in.Externals
+		}
+		if !before.Attributes.Holds(in.Attributes) {
+			after.Attributes = before.Attributes.patched(in.Attributes)
+		}
 		if reflect.DeepEqual(before, after) {
 			return before, nil
 		}
@@ -185,8 +193,14 @@ func (d *Directory) DeleteGroup(ctx context.Context, p Principal, in Deletion) (
 			if err != nil {
 				return err
 			}
-			if in.IfEmpty && len(members) > 0 {
-				return conflict("group.members", "", "The group has members.")
+			if in.IfEmpty {
+				left, err := t.edgesOf(MembershipQuery{Group: g.Number}, unended(t.At()))
+				if err == nil && len(left) > 0 {
+					err = conflict("group.members", "", "The group has members.")
+				}
+				if err != nil {
+					return err
+				}
 			}
 			above, err := t.edgesOf(MembershipQuery{Member: id.GroupMember(g.Number)}, everyOne)
 			if err != nil {

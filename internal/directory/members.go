@@ -184,7 +184,6 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 			}
 			for _, e := range all {
 				if !wanted[e.Group] {
-					out.Left = append(out.Left, e)
 					remove = append(remove, item{edge: e})
 				}
 			}
@@ -193,13 +192,17 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 		if err != nil {
 			return GroupsResult{}, err
 		}
-		out.Add, out.Remove = results[:len(add)], results[len(add):len(in.Add)+len(in.Remove)]
+		named := len(in.Add) + len(in.Remove)
+		out.Add, out.Remove = results[:len(add)], results[len(add):named]
+		for _, r := range results[named:] {
+			if r.Outcome == Removed {
+				out.Left = append(out.Left, r.Edge)
+			}
+		}
 		if in.AtMost == 0 && in.AtLeast == 0 {
 			return out, nil
 		}
-		// What has ended by the clock counts no more; what is yet to begin does.
-		at := t.At()
-		now, err := t.edgesOf(MembershipQuery{Member: member}, func(m Membership) bool { return m.Until.IsZero() || at.Before(m.Until) })
+		now, err := t.edgesOf(MembershipQuery{Member: member}, unended(t.At()))
 		if err == nil && in.AtMost > 0 && len(now) > in.AtMost && anyOutcome(results, Added) {
 			err = conflict("membership.limit", "groups", "A user may be in at most %d groups.", in.AtMost)
 		}
@@ -226,10 +229,11 @@ func checkBatch(n int, s Standing) error {
 	if !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until) {
 		return invalid("validity.empty", "valid_until", "A membership must start before it ends.")
 	}
-	for _, at := range []time.Time{s.From, s.Until} {
-		if !at.IsZero() && (at.Year() < 1971 || at.Year() > 9999) {
-			return invalid("validity.range", "valid_from", "A date is from 1971 to 9999.")
-		}
+	if err := checkDate("valid_from", s.From); err != nil {
+		return err
+	}
+	if err := checkDate("valid_until", s.Until); err != nil {
+		return err
 	}
 	if err := checkText("source", s.Source, MaxName); err != nil {
 		return err
@@ -279,7 +283,7 @@ type item struct {
 // change makes and ends memberships: every way to do so comes through here, so
 // the rules are kept here. Results are by item index, additions first.
 func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Result, error) {
-	s.From, s.Until = s.From.UTC().Truncate(time.Microsecond), s.Until.UTC().Truncate(time.Microsecond)
+	s.From, s.Until = exact(s.From), exact(s.Until)
 	if err := t.refuseCycles(add); err != nil {
 		return nil, err
 	}
@@ -401,6 +405,8 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 	now := t.At()
 	for _, m := range present {
 		switch {
+		case m.Standing == s:
+			outcomes[m.Edge] = Already
 		case !m.Until.IsZero() && !now.Before(m.Until):
 			ended = append(ended, m.Edge) // by the clock, so this is a new membership
 		case keep && !m.From.IsZero() && now.Before(m.From):
@@ -408,7 +414,7 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 			begun := m.Standing
 			begun.From = time.Time{}
 			early[begun] = append(early[begun], m.Edge)
-		case keep || m.Standing == s:
+		case keep:
 			outcomes[m.Edge] = Already
 		default:
 			outcomes[m.Edge] = Updated
@@ -622,7 +628,7 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := l.membersAfter(g.Number, id.Number(in.After), limit+1)
+			numbers, err := l.membersAfter(g.Number, in.number(), limit+1)
 			if err != nil {
 				return none, err
 			}
@@ -634,7 +640,7 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 			items, err := l.describe(edges, false)
 			return Found[MemberOf]{Items: items, Next: page.Next}, err
 		}
-		list, err := l.Memberships(MembershipQuery{Group: g.Number, After: in.After, Limit: limit + 1, At: l.unless(in.Standing)})
+		list, err := l.Memberships(MembershipQuery{Group: g.Number, After: max(in.After, 0), Limit: limit + 1, At: l.unless(in.Standing)})
 		if err != nil {
 			return none, err
 		}
@@ -681,7 +687,7 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 			items, err := l.describe(page.Items, true)
 			return Found[MemberOf]{Items: items, Next: page.Next}, err
 		}
-		list, err := l.Memberships(MembershipQuery{Member: m, After: in.After, Limit: limit + 1, At: l.unless(in.Standing)})
+		list, err := l.Memberships(MembershipQuery{Member: m, After: max(in.After, 0), Limit: limit + 1, At: l.unless(in.Standing)})
 		if err != nil {
 			return none, err
 		}
@@ -707,7 +713,9 @@ func (l *look) describe(edges []Edge, groups bool) ([]MemberOf, error) {
 	}
 	stands := make(map[Edge]Membership, len(list))
 	for _, m := range list {
-		stands[m.Edge] = m
+		if m.HoldsAt(l.now()) {
+			stands[m.Edge] = m
+		}
 	}
 	page := Found[Membership]{Items: make([]Membership, len(edges))}
 	for i, e := range edges {

@@ -1,5 +1,7 @@
 package directory
 
+import "roster/internal/id"
+
 // DefaultPage and MaxPage bound how many things one page holds.
 const (
 	DefaultPage = 100
@@ -22,6 +24,12 @@ func (p Page) limit() int {
 		return MaxPage
 	}
 	return p.Limit
+}
+
+// number is After in a list by number: one that is out of range ends the list
+// and does not begin it again.
+func (p Page) number() id.Number {
+	return id.Number(min(max(p.After, 0), int64(id.MaxNumber)))
 }
 
 // Found is one page of a list. Next is the After of the following page, or 0 at

@@ -37,8 +37,11 @@ func checkTenant(t Tenant) error {
 	if err := checkSlug("name", t.Name); err != nil {
 		return err
 	}
-	if t.Code < 0 {
-		return invalid("code.range", "code", "A code is a positive integer.")
+	if err := checkCode(t.Code); err != nil {
+		return err
+	}
+	if err := checkAttributes(t.Attributes); err != nil {
+		return err
 	}
 	return checkText("title", t.Title, MaxName)
 }
@@ -123,7 +126,9 @@ func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpda
 		}
 		after := before
 		assign(&after.Title, in.Title)
-		after.Attributes = before.Attributes.patched(in.Attributes)
+		if !before.Attributes.Holds(in.Attributes) {
+			after.Attributes = before.Attributes.patched(in.Attributes)
+		}
 		if reflect.DeepEqual(before, after) {
 			return before, nil
 		}
@@ -141,6 +146,9 @@ func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpda
 // DeleteTenant deletes a tenant and everything in it, its history included.
 // p must be a principal of the platform with [Platform].
 func (d *Directory) DeleteTenant(ctx context.Context, p Principal, which id.Tenant) (Answer[Tenant], error) {
+	if err := p.may(Platform); err != nil {
+		return Answer[Tenant]{}, err
+	}
 	if err := p.platform(); err != nil {
 		return Answer[Tenant]{}, err
 	}

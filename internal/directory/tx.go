@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"roster/internal/id"
@@ -186,44 +185,15 @@ func (l *look) mayTouch(user id.Number) error {
 	if err != nil || len(confers) == 0 {
 		return err
 	}
-	list, err := l.unended(MembershipQuery{Member: id.UserMember(user)})
+	edges, err := l.edgesOf(MembershipQuery{Member: id.UserMember(user)}, unended(l.now()))
 	if err != nil {
 		return err
 	}
 	var rights Grants
-	for _, m := range list {
-		rights |= confers[m.Group]
+	for _, e := range edges {
+		rights |= confers[e.Group]
 	}
 	return l.mustHold(rights, "That user")
-}
-
-// unended returns the memberships that the query finds and that no date has
-// ended yet, however many pages that takes.
-func (l *look) unended(q MembershipQuery) ([]Membership, error) {
-	list, err := l.memberships(q)
-	now := l.now()
-	return slices.DeleteFunc(list, func(m Membership) bool { return !m.Until.IsZero() && !now.Before(m.Until) }), err
-}
-
-// memberships returns every membership the query finds, however many pages that takes.
-func (l *look) memberships(q MembershipQuery) ([]Membership, error) {
-	const page = 10000
-	var all []Membership
-	for q.Limit = page; ; {
-		list, err := l.Reader.Memberships(q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, list...)
-		if len(list) < page {
-			return all, nil
-		}
-		if last := list[page-1]; q.Member != 0 {
-			q.After = int64(last.Group)
-		} else {
-			q.After = MemberCursor(last.Member)
-		}
-	}
 }
 
 // endOfTime is after every date that a membership or a user can have.

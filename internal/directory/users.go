@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"time"
 
@@ -53,7 +54,7 @@ func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (An
 		ID: in.ID, Number: in.Number, Code: in.Code, PersonCode: in.PersonCode,
 		Name: in.Name, Email: in.Email, EmailVerified: in.EmailVerified,
 		GivenName: in.GivenName, FamilyName: in.FamilyName, DisplayName: in.DisplayName,
-		Suspended: in.Suspended, Expires: in.Expires, Externals: in.Externals, Attributes: in.Attributes,
+		Suspended: in.Suspended, Expires: exact(in.Expires), Externals: in.Externals, Attributes: in.Attributes,
 	}
 	if err := checkUser(u); err != nil {
 		return Answer[User]{}, err
@@ -120,10 +121,37 @@ func checkUser(u User) error {
 	if u.Number > id.MaxNumber {
 		return invalid("number.range", "number", "A number is from 1 to %d.", id.MaxNumber)
 	}
-	if u.Code < 0 || u.PersonCode < 0 {
-		return invalid("code.range", "code", "A code is a positive integer.")
+	if err := checkCode(u.Code); err != nil {
+		return err
+	}
+	if err := checkCode(u.PersonCode); err != nil {
+		return err
+	}
+	if err := checkDate("expires", u.Expires); err != nil {
+		return err
+	}
+	if err := checkAttributes(u.Attributes); err != nil {
+		return err
 	}
 	return checkExternals(u.Externals)
+}
+
+// exact is a moment as it is kept: UTC, to the microsecond.
+func exact(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// checkDate refuses a date that not every engine and client could hold.
+func checkDate(field string, t time.Time) error {
+	if !t.IsZero() && (t.Year() < 1971 || t.Year() > 9999) {
+		return invalid(field+".range", field, "A date is from 1971 to 9999.")
+	}
+	return nil
+}
+
+func checkCode(code int64) error {
+	if code < 0 || code > MaxCode {
+		return invalid("code.range", "code", "A code is from 1 to %d.", int64(MaxCode))
+	}
+	return nil
 }
 
 func checkExternals(externals map[string]string) error {
@@ -156,7 +184,7 @@ type ListUsers struct {
 func (d *Directory) Users(ctx context.Context, p Principal, in ListUsers) (Answer[Found[User]], error) {
 	return view(ctx, d, p, ReadUsers, func(l *look) (Found[User], error) {
 		limit := in.limit()
-		list, err := l.ListUsers(in.Filter, id.Number(in.After), limit+1)
+		list, err := l.ListUsers(in.Filter, in.number(), limit+1)
 		return found(list, limit, func(u User) int64 { return int64(u.Number) }), err
 	})
 }
@@ -203,8 +231,13 @@ func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) 
 		assign(&after.DisplayName, in.DisplayName)
 		assign(&after.Suspended, in.Suspended)
 		assign(&after.Expires, in.Expires)
-		assign(&after.Externals, in.Externals)
-		after.Attributes = before.Attributes.patched(in.Attributes)
+		after.Expires = exact(after.Expires)
+		if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
+			after.Externals = *in.Externals
+		}
+		if !before.Attributes.Holds(in.Attributes) {
+			after.Attributes = before.Attributes.patched(in.Attributes)
+		}
 		if in.Email != nil && in.EmailVerified == nil && FoldName(after.Email) != FoldName(before.Email) {
 			after.EmailVerified = false // it was another address that was verified
 		}
@@ -287,16 +320,22 @@ func (d *Directory) DeleteUser(ctx context.Context, p Principal, in Deletion) (A
 	})
 }
 
-// everyOne is for [tx.edgesOf] when all are meant.
+// everyOne is for [look.edgesOf] when all are meant.
 func everyOne(Membership) bool { return true }
+
+// unended is for [look.edgesOf] when those are not meant that a date has ended;
+// those that are yet to begin are.
+func unended(at time.Time) func(Membership) bool {
+	return func(m Membership) bool { return m.Until.IsZero() || at.Before(m.Until) }
+}
 
 // edgesOf returns the edges of those memberships the query finds that are
 // wanted, however many pages that takes.
-func (t *tx) edgesOf(q MembershipQuery, wanted func(Membership) bool) ([]Edge, error) {
+func (l *look) edgesOf(q MembershipQuery, wanted func(Membership) bool) ([]Edge, error) {
 	const page = 10000
 	var edges []Edge
 	for q.Limit = page; ; {
-		list, err := t.Writer.Memberships(q)
+		list, err := l.Reader.Memberships(q)
 		if err != nil {
 			return nil, err
 		}

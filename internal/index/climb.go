@@ -15,7 +15,13 @@ var (
 	closuresMax int64 = 4 << 20
 )
 
-// A closure is what is above one group in one version of the group graph. The
+// underMax is how many groups are remembered below one. What is below a group
+// fits in a line or two of cache mostly, so a check that has it need not look at
+// each of the user's groups; what is below the largest does not, and there the
+// ancestors are the shorter way.
+var underMax = 512
+
+// A closure is what is above, or below, one group in one version of the group graph. The
 // groups follow it in memory, so that a check meets one object, not three.
 type closure struct {
 	version owner
@@ -126,22 +132,52 @@ func (m *memory) sweep() {
 	}
 }
 
-// above returns the closure of group, working it out if need be, which is all
-// that is ever allocated on the way of a check.
-func (s *State) above(group uint32) *closure {
-	place := s.memory.place(group)
+// above returns the ancestors of group, working them out if need be, which is
+// all that is ever allocated on the way of a check.
+func (s *State) above(group uint32) *closure { return s.closure(s.memory, group, s.ancestors) }
+
+// under returns the descendants of group in the same way.
+func (s *State) under(group uint32) *closure { return s.closure(s.lower, group, s.descendants) }
+
+func (s *State) closure(m *memory, group uint32, work func(uint32) ([]uint32, bool)) *closure {
+	place := m.place(group)
 	if c := place.Load(); c != nil && c.version == s.version {
 		return c
 	}
 	var c *closure
-	if groups, ok := s.ancestors(group); ok {
+	if groups, ok := work(group); ok {
 		c = newClosure(s.version, groups)
 	} else {
 		c = newClosure(s.version, nil)
 		c.count = walkIt
 	}
-	s.memory.keep(place, c)
+	m.keep(place, c)
 	return c
+}
+
+// descendants returns everything below group, or false if that cannot be
+// remembered.
+func (s *State) descendants(group uint32) ([]uint32, bool) {
+	w := startWalk()
+	defer w.end()
+	w.add(group)
+	room := s.lower.count.Load() < closuresMax
+	for i := 0; i < len(w.found); i++ {
+		if !room || s.nesting.timed.at(w.found[i]) != nil {
+			return nil, false
+		}
+		if down := s.nesting.down.at(w.found[i]); down != nil {
+			if len(w.found)+down.len() > underMax+1 {
+				return nil, false
+			}
+			for x := range down.numbers {
+				w.add(x)
+			}
+		}
+	}
+	groups := slices.Clone(w.found[1:])
+	slices.Sort(groups)
+	return groups, true
 }
 
 // ancestors returns everything above group, or false if that cannot be

@@ -193,6 +193,7 @@ func (e *Editor) Commit(revision uint64) *State {
 		s.suspended.weight() - base.suspended.weight()
 	if e.linked {
 		s.memory.sweep()
+		s.lower.sweep()
 		s.version = o
 	}
 	*e = Editor{}

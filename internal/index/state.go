@@ -28,8 +28,9 @@
 // copies one path of. Each user has the sorted list of its groups, which a check
 // searches; each group has the set of its users, a sorted list while small and
 // roaring bitmaps above, which lists and counts use. Groups in groups are kept
-// the same way. What is above each group is worked out when a check first needs
-// it, and remembered until some group is linked or unlinked. Cycles are for the
+// the same way. What is below a group, or if that is much what is above the
+// user's, is worked out when a check first needs it, and remembered until some
+// group is linked or unlinked. Cycles are for the
 // writer to refuse; here they end a walk like any group that was seen before.
 package index
 
@@ -54,12 +55,13 @@ type State struct {
 	members relation // users in groups
 	nesting relation // groups in groups
 	version owner    // of nesting: who last changed it
-	memory  *memory  // the closures of nesting
+	memory  *memory  // what is above groups, in nesting
+	lower   *memory  // what is below them
 }
 
 // NewState returns a State at revision 0 that holds nothing.
 func NewState() *State {
-	return &State{memory: newMemory()}
+	return &State{memory: newMemory(), lower: newMemory()}
 }
 
 // Revision is what the State was committed at.
@@ -67,7 +69,7 @@ func (s *State) Revision() uint64 { return s.revision }
 
 // Bytes is about how much heap the State holds, counting in full what it shares
 // with other States. It grows a little as checks remember what is above groups.
-func (s *State) Bytes() int64 { return s.bytes + s.memory.bytes.Load() }
+func (s *State) Bytes() int64 { return s.bytes + s.memory.bytes.Load() + s.lower.bytes.Load() }
 
 // User returns the number of the user u, if the State holds u.
 func (s *State) User(u id.User) (id.Number, bool) {
@@ -129,8 +131,8 @@ func (s *State) CheckDirect(user, group id.Number, now int64) bool {
 }
 
 // Check reports whether the user is in the group, directly or through groups. It
-// allocates nothing but what it remembers of the groups above the user's, once
-// after each change to the links between groups.
+// allocates nothing but what it remembers of the groups below this one, or above
+// the user's, once after each change to the links between groups.
 func (s *State) Check(user, group id.Number, now int64) bool {
 	u, g := uint32(user), uint32(group)
 	in := s.members.up.at(u)
@@ -141,6 +143,14 @@ func (s *State) Check(user, group id.Number, now int64) bool {
 		return true
 	}
 	if s.nesting.standing(g) == 0 {
+		return false
+	}
+	if c := s.under(g); c.count != walkIt {
+		for _, x := range *in {
+			if c.has(x&^dated) && (x < dated || s.members.holds(u, x&^dated, now)) {
+				return true
+			}
+		}
 		return false
 	}
 	var w *walk

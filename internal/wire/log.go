@@ -18,9 +18,8 @@ import (
 type Entry struct {
 	Request   string // the request id, also in the answer's header
 	Dialect   string
-	Tenant    string
-	Principal string // id of the credential; never the secret
-	Err       error  // why it failed, cause included
+	Principal directory.Principal // who asked, once that is known
+	Err       error               // why it failed, cause included
 
 	// Path is shown instead of the request's own, by dialects whose keys may
 	// stand in the URL.
@@ -83,11 +82,11 @@ func (e *Entry) write(log *slog.Logger, r *http.Request, rec *recorder, took tim
 		slog.String("method", r.Method), slog.String("path", e.Path), slog.Int("status", rec.status),
 		slog.Duration("took", took), slog.String("request", e.Request), slog.String("dialect", e.Dialect),
 	}
-	if e.Tenant != "" {
-		attrs = append(attrs, slog.String("tenant", e.Tenant))
+	if t := e.Principal.Tenant; !t.IsZero() {
+		attrs = append(attrs, slog.String("tenant", t.String()))
 	}
-	if e.Principal != "" {
-		attrs = append(attrs, slog.String("credential", e.Principal))
+	if c := e.Principal.Credential; !c.IsZero() {
+		attrs = append(attrs, slog.String("credential", c.String()))
 	}
 	if e.Err != nil {
 		attrs = append(attrs, slog.String("err", e.Err.Error()))
@@ -136,12 +135,7 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 // Note puts who is asking, and what went wrong, into the request's entry.
 func Note(ctx context.Context, p directory.Principal, err error) {
 	e := EntryOf(ctx)
-	if !p.Tenant.IsZero() {
-		e.Tenant = p.Tenant.String()
-	}
-	if !p.Credential.IsZero() {
-		e.Principal = p.Credential.String()
-	}
+	e.Principal = p
 	if err != nil {
 		e.Err = err
 	}

@@ -140,9 +140,15 @@ func WriteJSON(w http.ResponseWriter, status int, v any) {
 // Marshal encodes v as JSON with names in the order of the struct or sorted, nil
 // slices as [], and without escaping what HTML would want escaped. Bytes that
 // are not UTF-8 become U+FFFD: a path may hold them, and an error may name it.
-func Marshal(v any) ([]byte, error) {
-	return jsonv2.Marshal(v, jsonv2.Deterministic(true), jsontext.EscapeForHTML(false), jsontext.AllowInvalidUTF8(true))
-}
+func Marshal(v any) ([]byte, error) { return jsonv2.Marshal(v, marshalOptions) }
+
+var marshalOptions = jsonv2.JoinOptions(
+	jsonv2.Deterministic(true), jsontext.EscapeForHTML(false), jsontext.AllowInvalidUTF8(true),
+	// Attributes hold their numbers as they were written; they are numbers.
+	jsonv2.WithMarshalers(jsonv2.MarshalToFunc(func(e *jsontext.Encoder, n json.Number) error {
+		return e.WriteValue(jsontext.Value(n))
+	})),
+)
 
 // CutHost returns the address of the client without its port.
 func CutHost(remote string) string {

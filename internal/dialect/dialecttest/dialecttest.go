@@ -231,8 +231,14 @@ func (p *Play) compare(t *testing.T, r *http.Request, status int, f *txtar.File)
 	masked := mask(gotJSON, wantJSON)
 	if diff := cmp.Diff(wantJSON, masked); diff != "" {
 		if *update {
-			pretty, _ := json.MarshalIndent(masked, "", "  ")
-			f.Data = joinAnswer(head, pretty)
+			var pretty bytes.Buffer
+			e := json.NewEncoder(&pretty)
+			e.SetEscapeHTML(false)
+			e.SetIndent("", "  ")
+			if err := e.Encode(masked); err != nil {
+				t.Fatal(err)
+			}
+			f.Data = joinAnswer(head, pretty.Bytes())
 			return
 		}
 		t.Errorf("%s %s: body differs (-want +got):\n%s", r.Method, r.URL, diff)

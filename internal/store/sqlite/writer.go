@@ -161,7 +161,7 @@ func (w *writer) putExternals(kind int, n id.Number, before, after map[string]st
 func (w *writer) Remembered(c id.Credential, key string) (directory.Kept, bool, error) {
 	var k directory.Kept
 	var print []byte
-	err := w.c.row(w.ctx, "SELECT fingerprint, answer FROM kept WHERE tenant = ? AND credential = ? AND key = ?", w.pk, c[:], key).Scan(&print, &k.Answer)
+	err := w.c.row(w.ctx, "SELECT fingerprint, answer FROM kept WHERE tenant = ? AND credential = ? AND key = ? AND at >= ?", w.pk, c[:], key, micros(w.at.Add(-keptFor))).Scan(&print, &k.Answer)
 	if err != nil {
 		return k, false, gone(err, nil)
 	}
@@ -183,6 +183,6 @@ func (w *writer) Remember(c id.Credential, key string, k directory.Kept) error {
 	if err != nil {
 		return err
 	}
-	return w.c.exec(w.ctx, "INSERT INTO kept (tenant, credential, key, at, fingerprint, answer) VALUES (?, ?, ?, ?, ?, ?)",
+	return w.c.exec(w.ctx, "INSERT OR REPLACE INTO kept (tenant, credential, key, at, fingerprint, answer) VALUES (?, ?, ?, ?, ?, ?)",
 		w.pk, c[:], key, micros(w.at), k.Fingerprint[:], k.Answer)
 }
