@@ -144,7 +144,7 @@ type Edge struct {
 type Membership struct {
 	Edge
 	Standing
-	Serial   int64    // counted per tenant: the order of joining
+	Serial   int64    // per tenant, ascending in the order of joining; some may be missing
 	Revision Revision // the commit that made it stand as it does
 	Added    Revision // the commit that added it
 

@@ -141,7 +141,7 @@ func exact(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // checkDate refuses a date that not every engine and client could hold.
 func checkDate(field string, t time.Time) error {
-	if !t.IsZero() && (t.Year() < 1971 || t.Year() > 9999) {
+	if y := t.UTC().Year(); !t.IsZero() && (y < 1971 || y > 9999) {
 		return invalid(field+".range", field, "A date is from 1971 to 9999.")
 	}
 	return nil

@@ -197,28 +197,34 @@ func (w *writer) InsertEdges(edges []directory.Edge, s directory.Standing) ([]di
 	if len(edges) == 1 {
 		return w.insertEdge(edges[0], s)
 	}
-	present, err := w.reader.Standing(edges)
-	if err != nil {
-		return nil, err
-	}
-	if len(present) > 0 {
-		stands := make(map[directory.Edge]bool, len(present))
-		for _, m := range present {
-			stands[m.Edge] = true
-		}
-		edges = slices.DeleteFunc(slices.Clone(edges), func(e directory.Edge) bool { return stands[e] })
-	}
-	if len(edges) == 0 {
-		return present, nil
-	}
 	serial := w.row.nextSerial
 	w.row.nextSerial += int64(len(edges))
 	w.row.dirty = true
-	err = w.c.exec(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
- SELECT ?1, `+edgeGroup+", "+edgeMember+`, ?3 + j.key, ?4, 0, ?5, ?6, ?7, ?8, ?9 FROM json_each(?2) j ORDER BY 2, 3`,
+	n, err := w.c.affect(w.ctx, `INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role, source, reason)
+ SELECT ?1, `+edgeGroup+", "+edgeMember+`, ?3 + j.key, ?4, 0, ?5, ?6, ?7, ?8, ?9 FROM json_each(?2) j WHERE true ORDER BY 2, 3
+ ON CONFLICT (tenant, grp, member) DO NOTHING`,
 		w.pk, packEdges(edges), serial, w.revision(), micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
 	if err != nil {
 		return nil, err
+	}
+	if n == 0 {
+		w.row.nextSerial = serial
+	}
+	var present []directory.Membership
+	if n < int64(len(edges)) {
+		// Some stood there already: those that joined before.
+		all, err := w.reader.Standing(edges)
+		if err != nil {
+			return nil, err
+		}
+		stood := map[directory.Edge]bool{}
+		for _, m := range all {
+			if m.Serial < serial {
+				present = append(present, m)
+				stood[m.Edge] = true
+			}
+		}
+		edges = slices.DeleteFunc(slices.Clone(edges), func(e directory.Edge) bool { return stood[e] })
 	}
 	w.recordEdges(directory.MembersAdded, edges, s)
 	return present, nil
