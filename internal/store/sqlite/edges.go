@@ -139,11 +139,14 @@ func (r *reader) Links(of []id.Number, up bool) ([]directory.Membership, error) 
 		" FROM edges e WHERE e.tenant = ? AND e.grp IN (SELECT value FROM json_each(?)) AND e.member < 0 ORDER BY e.grp, e.member", r.pk, integers(of))
 }
 
+// CROSS JOIN is how SQLite is told the order of a join; left to itself it puts
+// the edges of the whole tenant first.
+
 // above yields, as up(g), the groups that a member stands in at a moment,
 // directly and through groups. Bind: pk, member, at, at, pk, at, at.
 const above = `WITH RECURSIVE up(g) AS (
  SELECT e.grp FROM edges e WHERE e.tenant = ? AND e.member = ? AND ` + valid + `
- UNION SELECT e.grp FROM up JOIN edges e ON e.tenant = ? AND e.member = -up.g AND ` + valid + `)`
+ UNION SELECT e.grp FROM up CROSS JOIN edges e ON e.tenant = ? AND e.member = -up.g AND ` + valid + `)`
 
 // Check implements [directory.Reader].
 func (r *reader) Check(user, group id.Number, at time.Time) (bool, error) {
@@ -167,9 +170,9 @@ func (r *reader) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) {
 func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
 	now := micros(at)
 	return all(r.ctx, r.c, scanNumber, `WITH RECURSIVE down(g) AS (
- SELECT ? UNION SELECT -e.member FROM down JOIN edges e ON e.tenant = ? AND e.grp = down.g AND e.member < 0 AND `+valid+`)
- SELECT DISTINCT u.number FROM down JOIN edges e ON e.tenant = ? AND e.grp = down.g AND e.member > ? AND `+valid+`
- JOIN users u ON u.tenant = e.tenant AND u.number = e.member AND `+active+" ORDER BY u.number LIMIT ?",
+ SELECT ? UNION SELECT -e.member FROM down CROSS JOIN edges e ON e.tenant = ? AND e.grp = down.g AND e.member < 0 AND `+valid+`)
+ SELECT DISTINCT u.number FROM down CROSS JOIN edges e ON e.tenant = ? AND e.grp = down.g AND e.member > ? AND `+valid+`
+ CROSS JOIN users u ON u.tenant = e.tenant AND u.number = e.member AND `+active+" ORDER BY u.number LIMIT ?",
 		int64(group), r.pk, now, now, r.pk, int64(after), now, now, now, limit)
 }
 

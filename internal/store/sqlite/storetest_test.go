@@ -35,7 +35,7 @@ func (s *Store) lend(fn func(*conn)) {
 	}
 }
 
-func TestTheStoreIsCorrectAndEveryStatementBindsItsTenant(t *testing.T) {
+func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *testing.T) {
 	var mu sync.Mutex
 	prepared := map[string]bool{}
 	t.Run("correct", func(t *testing.T) {
@@ -64,6 +64,7 @@ func TestTheStoreIsCorrectAndEveryStatementBindsItsTenant(t *testing.T) {
 	if len(prepared) < 80 {
 		t.Fatalf("only %d statements were collected", len(prepared))
 	}
+	checkPlans(t, prepared)
 	used := map[string]bool{}
 	for query := range prepared {
 		if why, start := exempt(query); why != "" {

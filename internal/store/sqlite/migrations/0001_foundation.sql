@@ -1,6 +1,9 @@
 -- Times are microseconds since the Unix epoch, 0 for none. Ids are 16 bytes.
 -- Names are stored as typed and, folded by the program, in *_fold.
 -- The tenant with pk 1 and an all-zero id is the platform itself.
+--
+-- A table whose rows may be long is a table with rowids: one without would read
+-- whole rows to compare their keys.
 
 CREATE TABLE tenants (
   pk          INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: graves keep it
@@ -61,10 +64,10 @@ CREATE TABLE users (
   externals      TEXT,
   attributes     TEXT,
   PRIMARY KEY (tenant, number)
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);
-CREATE INDEX users_person ON users (person);
+CREATE INDEX users_person ON users (person, tenant); -- a person spans tenants
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 
 CREATE TABLE groups (
@@ -85,7 +88,7 @@ CREATE TABLE groups (
   externals   TEXT,
   attributes  TEXT,
   PRIMARY KEY (tenant, number)
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX groups_id ON groups (tenant, id);
 CREATE INDEX groups_name ON groups (tenant, name_fold);
 CREATE INDEX groups_grants ON groups (tenant, number) WHERE grants <> 0;
@@ -161,7 +164,7 @@ CREATE TABLE log (
   request    TEXT    NOT NULL,
   body       TEXT    NOT NULL,
   PRIMARY KEY (tenant, revision)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE credentials (
   tenant     INTEGER NOT NULL,
@@ -180,7 +183,7 @@ CREATE TABLE credentials (
   hash       BLOB    NOT NULL,
   attributes TEXT,
   PRIMARY KEY (tenant, id)
-) WITHOUT ROWID;
+);
 CREATE UNIQUE INDEX credentials_id ON credentials (id);
 CREATE UNIQUE INDEX credentials_hash ON credentials (kind, hash);
 CREATE INDEX credentials_code ON credentials (tenant, code);
@@ -198,5 +201,5 @@ CREATE TABLE kept (
   fingerprint BLOB    NOT NULL,
   answer      BLOB    NOT NULL,
   PRIMARY KEY (tenant, credential, key)
-) WITHOUT ROWID;
+);
 CREATE INDEX kept_at ON kept (tenant, at);

@@ -19,7 +19,7 @@ CREATE TABLE credentials (
   hash       BLOB    NOT NULL,
   attributes TEXT,
   PRIMARY KEY (tenant, id)
-) WITHOUT ROWID;
+);
 CREATE TABLE edges (
   tenant   INTEGER NOT NULL,
   grp      INTEGER NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE groups (
   externals   TEXT,
   attributes  TEXT,
   PRIMARY KEY (tenant, number)
-) WITHOUT ROWID;
+);
 CREATE TABLE kept (
   tenant      INTEGER NOT NULL,
   credential  BLOB    NOT NULL,
@@ -78,7 +78,7 @@ CREATE TABLE kept (
   fingerprint BLOB    NOT NULL,
   answer      BLOB    NOT NULL,
   PRIMARY KEY (tenant, credential, key)
-) WITHOUT ROWID;
+);
 CREATE TABLE log (
   tenant     INTEGER NOT NULL,
   revision   INTEGER NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE log (
   request    TEXT    NOT NULL,
   body       TEXT    NOT NULL,
   PRIMARY KEY (tenant, revision)
-) WITHOUT ROWID;
+);
 CREATE TABLE periods (
   tenant   INTEGER NOT NULL,
   grp      INTEGER NOT NULL,
@@ -153,7 +153,7 @@ CREATE TABLE users (
   externals      TEXT,
   attributes     TEXT,
   PRIMARY KEY (tenant, number)
-) WITHOUT ROWID;
+);
 CREATE INDEX credentials_code ON credentials (tenant, code);
 CREATE INDEX credentials_expires ON credentials (tenant, kind, expires) WHERE expires <> 0;
 CREATE INDEX credentials_handle ON credentials (tenant, kind, handle) WHERE handle <> '';
@@ -171,4 +171,4 @@ CREATE INDEX kept_at ON kept (tenant, at);
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);
-CREATE INDEX users_person ON users (person);
+CREATE INDEX users_person ON users (person, tenant);
