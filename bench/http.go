@@ -73,7 +73,7 @@ func checkHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 	go bareServer.Serve(bare)
 	defer bareServer.Close()
 
-	plan := load.Plan{Clients: clients, Requests: s.checks, Next: request, Status: 200, Progress: progress, Name: "check over HTTP"}
+	plan := load.Plan{Clients: clients, Requests: s.checks, Next: request, Status: []int{200}, Progress: progress, Name: "check over HTTP"}
 	var ratios, measured, reference []float64
 	var latency load.Histogram
 	for range 5 {
@@ -198,7 +198,7 @@ func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 			return nil, err
 		}
 		got, err := load.Run(ctx, load.Plan{
-			Address: b.address, Clients: clients, Requests: s.adds, Status: 201, Progress: progress, Name: "single adds over HTTP",
+			Address: b.address, Clients: clients, Requests: s.adds, Status: []int{201}, Progress: progress, Name: "single adds over HTTP",
 			Next: func(buf []byte, client, n int) ([]byte, int) {
 				e := edges[client*s.adds+n]
 				return b.put(buf, gs[e.group], us[e.user]), 1
@@ -232,7 +232,7 @@ func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 			return nil, err
 		}
 		got, err := load.Run(ctx, load.Plan{
-			Address: b.address, Clients: 1, Requests: 1, Status: 200, Progress: progress, Name: "10,000 adds in a call",
+			Address: b.address, Clients: 1, Requests: 1, Status: []int{200}, Progress: progress, Name: "10,000 adds in a call",
 			Next: func(buf []byte, _, _ int) ([]byte, int) {
 				return fmt.Appendf(buf, "POST /api/v1/tenants/%s/groups/%s/members:batch HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 					b.tenant, gs[g], b.key, len(body), body), batch

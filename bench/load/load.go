@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,8 +31,8 @@ type Plan struct {
 	// how many things it asks for (1, or the size of a batch).
 	Next func(buf []byte, client, n int) ([]byte, int)
 
-	// Status is what every answer must be.
-	Status int
+	// Status is what every answer must be one of.
+	Status []int
 
 	// Progress, if set, gets a line each second, rewritten in place.
 	Progress io.Writer
@@ -116,8 +117,8 @@ func (c *client) loop(ctx context.Context, p Plan, i int, start time.Time, done 
 		if err != nil {
 			return err
 		}
-		if status != p.Status {
-			return fmt.Errorf("answer %d, want %d, to %s", status, p.Status, firstLine(c.buf))
+		if !slices.Contains(p.Status, status) {
+			return fmt.Errorf("answer %d, want %v, to %s", status, p.Status, firstLine(c.buf))
 		}
 		c.latency.record(time.Since(began))
 		c.requests++

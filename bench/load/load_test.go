@@ -25,7 +25,7 @@ func TestEveryRequestIsSentAndCounted(t *testing.T) {
 	}))
 	defer s.Close()
 	result, err := Run(t.Context(), Plan{
-		Address: s.Listener.Addr().String(), Clients: 8, Requests: 50, Status: 200,
+		Address: s.Listener.Addr().String(), Clients: 8, Requests: 50, Status: []int{200},
 		Next: func(buf []byte, _, _ int) ([]byte, int) {
 			return append(buf, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"...), 3
 		},
@@ -45,7 +45,7 @@ func TestAWrongAnswerEndsTheRun(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
 	_, err := Run(context.Background(), Plan{
-		Address: s.Listener.Addr().String(), Clients: 2, Requests: 5, Status: 200,
+		Address: s.Listener.Addr().String(), Clients: 2, Requests: 5, Status: []int{200},
 		Next: func(buf []byte, _, _ int) ([]byte, int) {
 			return append(buf, "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"...), 1
 		},

@@ -25,6 +25,7 @@ type Directory struct {
 	credentials sync.Map // credentialKey → *knownCredential
 	known       atomic.Int64
 	privileges  sync.Map // id.Tenant → *privileges
+	tenantNames sync.Map // folded name → id.Tenant
 	loading     sync.WaitGroup
 	loads       chan struct{} // one slot for each load that may run at once
 	closed      context.Context
@@ -368,6 +369,7 @@ func write[T any](ctx context.Context, d *Directory, p Principal, need Grants, f
 		return t.remember(answer)
 	})
 	if err != nil {
+		d.forgetNames(err)
 		return Answer[T]{}, err
 	}
 	// The write stands, whatever happens from here on.
@@ -399,6 +401,7 @@ func view[T any](ctx context.Context, d *Directory, p Principal, need Grants, fn
 		return err
 	})
 	if err != nil {
+		d.forgetNames(err)
 		return Answer[T]{}, err
 	}
 	return answer, nil

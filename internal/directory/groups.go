@@ -139,6 +139,9 @@ func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate
 		assign(&after.Grants, in.Grants)
 		if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
 			after.Externals = *in.Externals
+			if len(after.Externals) == 0 {
+				after.Externals = nil
+			}
 		}
 		if !before.Attributes.Holds(in.Attributes) {
 			after.Attributes = before.Attributes.patched(in.Attributes)

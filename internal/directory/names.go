@@ -27,7 +27,9 @@ func FoldName(s string) string {
 	for i := range len(s) {
 		c := s[i]
 		if c >= utf8.RuneSelf {
-			return norm.NFC.String(cases.Fold().String(norm.NFC.String(s)))
+			// Folding turns Cherokee capitals into small letters and small
+			// letters into capitals; lower case after it makes them one.
+			return norm.NFC.String(strings.ToLower(cases.Fold().String(norm.NFC.String(s))))
 		}
 		if 'A' <= c && c <= 'Z' {
 			ascii = false

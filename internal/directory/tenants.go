@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"reflect"
 
 	"roster/internal/id"
@@ -62,6 +63,32 @@ func (d *Directory) FindTenant(ctx context.Context, name string) (Tenant, error)
 		return d.store.TenantByID(ctx, t)
 	}
 	return d.store.TenantByName(ctx, FoldName(name))
+}
+
+// TenantID returns the id of the tenant of that id or name. It remembers names,
+// which is what a path is found by on every request; an id it takes at its word,
+// because whatever is done in a tenant finds out whether there is one.
+func (d *Directory) TenantID(ctx context.Context, name string) (id.Tenant, error) {
+	if t, err := id.Parse[id.Tenant](name); err == nil {
+		return t, nil
+	}
+	name = FoldName(name)
+	if t, ok := d.tenantNames.Load(name); ok {
+		return t.(id.Tenant), nil
+	}
+	t, err := d.FindTenant(ctx, name)
+	if err == nil {
+		d.tenantNames.Store(name, t.ID)
+	}
+	return t.ID, err
+}
+
+// forgetNames is called when a tenant turns out to be gone: another may have its
+// name.
+func (d *Directory) forgetNames(err error) {
+	if errors.Is(err, ErrNoTenant) {
+		d.tenantNames.Clear()
+	}
 }
 
 // FindTenantByCode finds a tenant by its code, as [Directory.FindTenant] does.
@@ -158,6 +185,7 @@ func (d *Directory) DeleteTenant(ctx context.Context, p Principal, which id.Tena
 	}
 	a, err := write(ctx, d, p, Platform, func(t *tx) (Tenant, error) { return gone, t.Writer.DeleteTenant(gone) })
 	if err == nil {
+		d.tenantNames.Clear()
 		d.index.Forget(which)
 		d.follower(which).epoch.Add(1)
 	}

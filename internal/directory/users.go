@@ -234,6 +234,9 @@ func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) 
 		after.Expires = exact(after.Expires)
 		if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
 			after.Externals = *in.Externals
+			if len(after.Externals) == 0 {
+				after.Externals = nil
+			}
 		}
 		if !before.Attributes.Holds(in.Attributes) {
 			after.Attributes = before.Attributes.patched(in.Attributes)

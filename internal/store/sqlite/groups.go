@@ -42,7 +42,7 @@ func (r *reader) Group(ref directory.Ref) (directory.Group, error) {
 	if !ok {
 		return directory.Group{}, directory.ErrNoGroup
 	}
-	list, err := all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = ? AND "+where+" LIMIT 2", r.pk, arg)
+	list, err := all(r.quick(), r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = ? AND "+where+" LIMIT 2", r.pk, arg)
 	switch {
 	case err != nil:
 		return directory.Group{}, err

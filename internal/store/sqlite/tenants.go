@@ -59,14 +59,14 @@ func (s *Store) TenantByCode(ctx context.Context, code int64) (directory.Tenant,
 
 // Tenant implements [directory.Reader].
 func (r *reader) Tenant() (directory.Tenant, error) {
-	t, err := scanTenant(r.c.row(r.ctx, "SELECT "+tenantColumns+" FROM tenants WHERE pk = ?", r.pk))
+	t, err := scanTenant(r.c.row(r.quick(), "SELECT "+tenantColumns+" FROM tenants WHERE pk = ?", r.pk))
 	return t, gone(err, directory.ErrNoTenant)
 }
 
 // Shape implements [directory.Reader].
 func (r *reader) Shape() (int64, error) {
 	var shape int64
-	err := r.c.row(r.ctx, "SELECT shape FROM tenants WHERE pk = ?", r.pk).Scan(&shape)
+	err := r.c.row(r.quick(), "SELECT shape FROM tenants WHERE pk = ?", r.pk).Scan(&shape)
 	return shape, gone(err, directory.ErrNoTenant)
 }
 

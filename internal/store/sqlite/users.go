@@ -50,7 +50,7 @@ func (r *reader) User(ref directory.Ref) (directory.User, error) {
 	if !ok {
 		return directory.User{}, directory.ErrNoUser
 	}
-	u, err := scanUser(r.c.row(r.ctx, "SELECT "+userColumns+fromUsers+" AND u."+where, r.pk, arg))
+	u, err := scanUser(r.c.row(r.quick(), "SELECT "+userColumns+fromUsers+" AND u."+where, r.pk, arg))
 	return u, gone(err, directory.ErrNoUser)
 }
 
