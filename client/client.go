@@ -89,6 +89,10 @@ type Error struct {
 	Detail    string // one sentence, for people
 	Field     string // the field, parameter or header at fault; may be empty
 	RequestID string // to find the request by in the server's log
+
+	// Applied is what had been done of a file before it failed; nil for any
+	// other call, and if nothing was begun.
+	Applied *Applied
 }
 
 // Error returns the detail with what identifies it.
@@ -127,15 +131,17 @@ type call struct {
 	method  string
 	path    string // escaped, after /api/v1
 	query   url.Values
-	version int64 // of If-Match, unless zero
-	body    any   // nil for none
-	write   bool  // carries an Idempotency-Key
+	version int64  // of If-Match, unless zero
+	body    any    // nil for none
+	yaml    []byte // the body instead, as it is
+	write   bool   // carries an Idempotency-Key
+	single  bool   // is not repeated
 }
 
 // do makes the call and decodes the answer into out, unless that is nil. It
 // returns the status.
 func (c *Client) do(ctx context.Context, call call, out any) (int, error) {
-	var body []byte
+	body := call.yaml
 	if call.body != nil {
 		var err error
 		if body, err = json.Marshal(call.body); err != nil {
@@ -149,7 +155,7 @@ func (c *Client) do(ctx context.Context, call call, out any) (int, error) {
 	wait := c.wait
 	for attempt := 0; ; attempt++ {
 		status, retry, err := c.attempt(ctx, call, body, once, out)
-		if err == nil || retry < 0 || attempt >= c.retries || ctx.Err() != nil {
+		if err == nil || retry < 0 || call.single || attempt >= c.retries || ctx.Err() != nil {
 			return status, err
 		}
 		timer := time.NewTimer(min(max(wait, retry), longestWait))
@@ -180,7 +186,10 @@ func (c *Client) attempt(ctx context.Context, call call, body []byte, once strin
 	}
 	r.Header.Set("Authorization", "Bearer "+c.key)
 	r.Header.Set("Accept", "application/json, application/problem+json")
-	if body != nil {
+	switch {
+	case call.yaml != nil:
+		r.Header.Set("Content-Type", "application/yaml")
+	case body != nil:
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if once != "" {
@@ -227,9 +236,12 @@ func retryAfter(resp *http.Response) time.Duration {
 func problem(resp *http.Response, text []byte) error {
 	e := &Error{Status: resp.StatusCode, Code: "http", Detail: "The server answered " + resp.Status + ".", RequestID: resp.Header.Get("X-Request-Id")}
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media == "application/problem+json" {
-		var p struct{ Code, Detail, Field, Request string }
+		var p struct {
+			Code, Detail, Field, Request string
+			Applied                      *Applied
+		}
 		if json.Unmarshal(text, &p) == nil && p.Code != "" {
-			e.Code, e.Detail, e.Field = p.Code, p.Detail, p.Field
+			e.Code, e.Detail, e.Field, e.Applied = p.Code, p.Detail, p.Field, p.Applied
 			if p.Request != "" {
 				e.RequestID = p.Request
 			}

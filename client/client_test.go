@@ -463,3 +463,131 @@ func TestNewRefusesWhatIsNoAddress(t *testing.T) {
 		}
 	}
 }
+
+func TestSelfTellsAKeyWhatItIs(t *testing.T) {
+	base := serve(t, nil)
+	c, tenant := acme(t, base)
+	ctx := t.Context()
+	own := must(c.Self(ctx))(t)
+	if own.Tenant != nil || own.Name != "platform" || !reflect.DeepEqual(own.Grants, []string{"platform"}) {
+		t.Errorf("the platform's key is %+v", own)
+	}
+	u := must(tenant.CreateUser(ctx, client.NewUser{Name: "ann"}))(t)
+	k := must(tenant.CreateKey(ctx, client.NewKey{Name: "ci", Grants: []string{"users.read"}, User: u.ID, Expires: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}))(t)
+	its := must(dial(t, base, k.Secret).Self(ctx))(t)
+	want := client.Self{ID: k.ID, Name: "ci", Grants: k.Grants, User: u.ID, Expires: k.Expires, Tenant: &client.SelfTenant{ID: must(tenant.Get(ctx))(t).ID, Name: "acme"}}
+	if diff := cmp.Diff(want, its); diff != "" {
+		t.Errorf("a tenant's key (-want +got):\n%s", diff)
+	}
+}
+
+func TestApply(t *testing.T) {
+	base := serve(t, nil)
+	c, tenant := acme(t, base)
+	ctx := t.Context()
+	file := []byte("tenants: [{name: acme, users: [{name: ann}], credentials: [{kind: native, name: k, grants: [users.read]}]}]")
+	dry := must(c.Apply(ctx, file, true))(t)
+	if !dry.DryRun || dry.Created["user"] != 1 || dry.Created["credential"] != 1 || len(dry.Secrets) != 0 {
+		t.Errorf("dry: %+v", dry)
+	}
+	if _, err := tenant.User(ctx, client.ByName("ann")); !client.IsNotFound(err) {
+		t.Errorf("after a dry run ann is there: %v", err)
+	}
+	done := must(c.Apply(ctx, file, false))(t)
+	if done.DryRun || done.Created["user"] != 1 || len(done.Secrets) != 1 || done.Secrets[0].Tenant != "acme" {
+		t.Fatalf("applied: %+v", done)
+	}
+	must(dial(t, base, done.Secrets[0].Secret).Self(ctx))(t)
+	again := must(c.Apply(ctx, file, false))(t)
+	if again.Created["user"]+again.Updated["user"] != 0 || again.Unchanged["user"] != 1 || len(again.Secrets) != 0 {
+		t.Errorf("again: %+v", again)
+	}
+	for name, c2 := range map[string]struct {
+		file, code, in string
+		begun          bool
+	}{
+		"unread":   {"tenants:\n  - nmae: x", "file.malformed", "line 2", false},
+		"empty":    {"", "body.missing", "body", false},
+		"half way": {"tenants: [{name: acme, credentials: [{kind: native, name: l, grants: [users.read]}]}, {name: In Itech}]", "name.invalid", "tenant 2 (In Itech)", true},
+	} {
+		_, err := c.Apply(ctx, []byte(c2.file), false)
+		e, ok := errors.AsType[*client.Error](err)
+		if !ok || e.Status != 400 || !strings.Contains(e.Detail, c2.in) || c2.begun != (e.Applied != nil) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if c2.begun && (len(e.Applied.Secrets) != 1 || e.Applied.Secrets[0].Name != "l") {
+			t.Errorf("%s: what was done before is %+v", name, e.Applied)
+		}
+	}
+}
+
+// TestApplyIsNotRepeatedOnItsOwn breaks the connection after the file was
+// applied: a second application would answer without the secret that was made.
+func TestApplyIsNotRepeatedOnItsOwn(t *testing.T) {
+	var calls atomic.Int32
+	c := dial(t, serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			calls.Add(1)
+			next.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		})
+	}), platformKey)
+	if _, err := c.Apply(t.Context(), []byte("tenants: [{name: acme}]"), false); err == nil || calls.Load() != 1 {
+		t.Errorf("%d calls, %v; want one that failed", calls.Load(), err)
+	}
+}
+
+func TestABatchSaysHowItsMembersStand(t *testing.T) {
+	_, tenant := acme(t, serve(t, nil))
+	ctx := t.Context()
+	must(tenant.CreateGroup(ctx, client.NewGroup{Name: "Staff"}))(t)
+	must(tenant.CreateUser(ctx, client.NewUser{Name: "ann", Groups: []string{client.ByName("Staff")}}))(t)
+	ann := []client.Member{client.UserMember(client.ByName("ann"))}
+	for _, c := range []struct {
+		standing *client.Standing
+		outcome  client.Outcome
+		role     string
+	}{
+		{&client.Standing{Role: "manager"}, client.Updated, "manager"},
+		{nil, client.Already, "manager"},
+		{&client.Standing{}, client.Updated, "member"},
+	} {
+		res := must(tenant.ChangeMembers(ctx, client.ByName("Staff"), client.Batch{Mode: client.Atomic, Add: ann, Standing: c.standing}))(t)
+		m := must(tenant.Member(ctx, client.ByName("Staff"), ann[0]))(t)
+		if res.Add[0].Outcome != c.outcome || m.Membership.Role != c.role {
+			t.Errorf("standing %+v: %s, and ann is a %s", c.standing, res.Add[0].Outcome, m.Membership.Role)
+		}
+	}
+}
+
+func TestPagesAreAsLargeAsAskedFor(t *testing.T) {
+	var limits []string
+	_, tenant := acme(t, serve(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if l := r.URL.Query().Get("limit"); l != "" {
+				limits = append(limits, l)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}))
+	ctx := t.Context()
+	must(tenant.CreateGroup(ctx, client.NewGroup{Name: "Staff"}))(t)
+	for i := range 3 {
+		must(tenant.CreateUser(ctx, client.NewUser{Name: fmt.Sprint("user", i), Groups: []string{client.ByName("Staff")}}))(t)
+	}
+	for u, err := range tenant.Users(ctx, client.UserFilter{PageSize: 2}) {
+		must(u, err)(t)
+	}
+	for g, err := range tenant.Groups(ctx, client.GroupFilter{PageSize: 5000}) {
+		must(g, err)(t)
+	}
+	n := 0
+	for m, err := range tenant.Members(ctx, client.ByName("Staff"), client.MemberFilter{PageSize: 1}) {
+		must(m, err)(t)
+		n++
+	}
+	if want := []string{"2", "2", "1000", "1", "1", "1"}; n != 3 || !reflect.DeepEqual(limits, want) {
+		t.Errorf("%d members, in pages of %v, want 3 and %v", n, limits, want)
+	}
+}

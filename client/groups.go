@@ -14,7 +14,7 @@ type Group struct {
 	Number      int64             `json:"number"` // in the tenant
 	Code        int64             `json:"code"`   // in the deployment
 	Name        string            `json:"name"`
-	Description string            `json:"description"`
+	Description string            `json:"description,omitempty"`
 	Grants      []string          `json:"grants"` // what members hold, such as "users.read"
 	BuiltIn     bool              `json:"built_in"`
 	ExternalIDs map[string]string `json:"external_ids"`
@@ -50,6 +50,7 @@ type GroupPatch struct {
 // GroupFilter narrows a list of groups; zero fields do not.
 type GroupFilter struct {
 	NamePrefix string
+	PageSize   int // as in [UserFilter]
 }
 
 // CreateGroup makes a group.
@@ -61,7 +62,7 @@ func (t *Tenant) CreateGroup(ctx context.Context, in NewGroup) (Group, error) {
 
 // Groups yields the groups that a filter leaves, by number.
 func (t *Tenant) Groups(ctx context.Context, f GroupFilter) iter.Seq2[Group, error] {
-	q := url.Values{}
+	q := inPagesOf(f.PageSize)
 	if f.NamePrefix != "" {
 		q.Set("name_prefix", f.NamePrefix)
 	}

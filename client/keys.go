@@ -14,11 +14,11 @@ type Key struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
 	Grants  []string  `json:"grants"`
-	User    string    `json:"user"` // id of the user it acts for; empty for a machine's own
-	Expires time.Time `json:"expires"`
+	User    string    `json:"user,omitempty"` // id of the user it acts for; empty for a machine's own
+	Expires time.Time `json:"expires,omitzero"`
 	Created time.Time `json:"created"`
-	Used    time.Time `json:"used"`
-	Secret  string    `json:"secret"`
+	Used    time.Time `json:"used,omitzero"`
+	Secret  string    `json:"secret,omitempty"`
 }
 
 // NewKey is what a key is made from.

@@ -19,9 +19,9 @@ type Name struct {
 // MemberOf is one entry of a list of members, or of groups that a member is in:
 // either a User or a Group. Membership is nil if it comes through groups alone.
 type MemberOf struct {
-	User       *Name       `json:"user"`
-	Group      *Name       `json:"group"`
-	Membership *Membership `json:"membership"`
+	User       *Name       `json:"user,omitempty"`
+	Group      *Name       `json:"group,omitempty"`
+	Membership *Membership `json:"membership,omitempty"`
 }
 
 // Membership is how a member stands in a group directly.
@@ -29,11 +29,11 @@ type Membership struct {
 	Holds      bool      `json:"holds"` // now
 	Role       string    `json:"role"`  // "member" or "manager"
 	Source     string    `json:"source"`
-	Reason     string    `json:"reason"`
-	ValidFrom  time.Time `json:"valid_from"`  // zero is since ever
-	ValidUntil time.Time `json:"valid_until"` // zero is for ever
-	Added      time.Time `json:"added"`       // zero, as AddedBy is nil, in lists through groups
-	AddedBy    *Actor    `json:"added_by"`
+	Reason     string    `json:"reason,omitempty"`
+	ValidFrom  time.Time `json:"valid_from,omitzero"`  // zero is since ever
+	ValidUntil time.Time `json:"valid_until,omitzero"` // zero is for ever
+	Added      time.Time `json:"added,omitzero"`       // zero, as AddedBy is nil, in lists through groups
+	AddedBy    *Actor    `json:"added_by,omitempty"`
 	Revision   uint64    `json:"revision"`
 }
 
@@ -41,7 +41,7 @@ type Membership struct {
 type Actor struct {
 	Name       string `json:"name"`
 	Credential string `json:"credential"`
-	User       string `json:"user"`
+	User       string `json:"user,omitempty"`
 	Dialect    string `json:"dialect"`
 }
 
@@ -72,10 +72,11 @@ const (
 type MemberFilter struct {
 	Transitive bool // also through groups; of a group then users only
 	Standing   bool // also those whose membership does not hold now
+	PageSize   int  // as in [UserFilter]
 }
 
 func (f MemberFilter) query() url.Values {
-	q := url.Values{}
+	q := inPagesOf(f.PageSize)
 	if f.Transitive {
 		q.Set("transitive", "true")
 	}
@@ -149,14 +150,18 @@ type Batch struct {
 	Mode   Mode     `json:"mode"`
 	Add    []Member `json:"add,omitempty"`
 	Remove []Member `json:"remove,omitempty"`
+
+	// Standing is how all of Add are to stand, whether or not they stood there
+	// before; if nil, these stay as they stand.
+	Standing *Standing `json:"standing,omitempty"`
 }
 
 // ItemOutcome is what became of one item of a batch; Code and Detail say what
 // was wrong with an [Invalid] one.
 type ItemOutcome struct {
 	Outcome Outcome `json:"outcome"`
-	Code    string  `json:"code"`
-	Detail  string  `json:"detail"`
+	Code    string  `json:"code,omitempty"`
+	Detail  string  `json:"detail,omitempty"`
 }
 
 // BatchResult says what became of each item of a batch, in order.

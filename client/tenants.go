@@ -28,7 +28,7 @@ type TenantInfo struct {
 	ID         string     `json:"id"`
 	Code       int64      `json:"code"`
 	Name       string     `json:"name"`
-	Title      string     `json:"title"`
+	Title      string     `json:"title,omitempty"`
 	Attributes Attributes `json:"attributes"`
 	Version    int64      `json:"version"`
 	Created    time.Time  `json:"created"`
@@ -101,6 +101,14 @@ func get[T any](ctx context.Context, c *Client, path string, query url.Values) (
 
 // pageSize is how many things a list asks for at a time: as many as it may.
 const pageSize = 1000
+
+// inPagesOf begins the query of a list that is asked for n at a time.
+func inPagesOf(n int) url.Values {
+	if n <= 0 || n > pageSize {
+		return url.Values{}
+	}
+	return url.Values{"limit": {strconv.Itoa(n)}}
+}
 
 // pages yields every item of a list, page by page as they are asked for. An
 // error ends it.

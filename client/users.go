@@ -16,13 +16,13 @@ type User struct {
 	Number        int64             `json:"number"` // in the tenant
 	Code          int64             `json:"code"`   // in the deployment
 	Name          string            `json:"name"`
-	Email         string            `json:"email"`
+	Email         string            `json:"email,omitempty"`
 	EmailVerified bool              `json:"email_verified"`
-	GivenName     string            `json:"given_name"`
-	FamilyName    string            `json:"family_name"`
-	DisplayName   string            `json:"display_name"`
+	GivenName     string            `json:"given_name,omitempty"`
+	FamilyName    string            `json:"family_name,omitempty"`
+	DisplayName   string            `json:"display_name,omitempty"`
 	Suspended     bool              `json:"suspended"`
-	Expires       time.Time         `json:"expires"` // zero if never
+	Expires       time.Time         `json:"expires,omitzero"` // zero if never
 	ExternalIDs   map[string]string `json:"external_ids"`
 	Attributes    Attributes        `json:"attributes"`
 	Version       int64             `json:"version"`
@@ -80,6 +80,10 @@ func (p UserPatch) MarshalJSON() ([]byte, error) {
 type UserFilter struct {
 	NamePrefix string
 	Suspended  *bool
+
+	// PageSize is how many are asked for at a time, for who means to stop
+	// early; zero is as many as one may.
+	PageSize int
 }
 
 // CreateUser makes a user.
@@ -95,7 +99,7 @@ func (t *Tenant) CreateUser(ctx context.Context, in NewUser) (User, error) {
 //		if err != nil { … }
 //	}
 func (t *Tenant) Users(ctx context.Context, f UserFilter) iter.Seq2[User, error] {
-	q := url.Values{}
+	q := inPagesOf(f.PageSize)
 	if f.NamePrefix != "" {
 		q.Set("name_prefix", f.NamePrefix)
 	}

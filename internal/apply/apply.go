@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,17 +49,42 @@ type run struct {
 	p       directory.Principal
 	dry     bool
 	summary *Summary
+
+	// made are the names of what a dry run has made in the tenant it is at, each
+	// with a number for what it names: nobody can look these up.
+	made  map[thing]int
+	count int
+}
+
+// thing is one way to name a user, a group or a credential.
+type thing struct {
+	noun string
+	ref  directory.Ref
+	kind string // of a credential
+}
+
+// make notes that a dry run has made something with these names.
+func (r *run) make(names ...thing) {
+	r.count++
+	for _, n := range names {
+		switch {
+		case (n.ref.Kind == directory.RefNumber || n.ref.Kind == directory.RefCode) && n.ref.Int == 0:
+		case n.ref.Kind == directory.RefEmail && n.ref.Text == "":
+		default:
+			r.made[n] = r.count
+		}
+	}
 }
 
 // Apply carries out f as p, which must hold Platform. If dry, nothing is written
 // and the summary says what would be. What was done before an error stands, and
 // applying the file again goes on from there.
 func (a *Applier) Apply(ctx context.Context, p directory.Principal, f *File, dry bool) (*Summary, error) {
-	r := &run{Applier: a, ctx: ctx, p: p, dry: dry, summary: &Summary{
+	r := &run{Applier: a, ctx: ctx, p: p, dry: dry, made: map[thing]int{}, summary: &Summary{
 		Created: map[string]int{}, Updated: map[string]int{}, Unchanged: map[string]int{},
 	}}
 	for i, c := range f.Platform.Credentials {
-		if err := r.credential(p, "", c); err != nil {
+		if err := r.credential(p, "", c, false); err != nil {
 			return r.summary, at(err, "platform credential %d (%s)", i+1, c.Name)
 		}
 	}
@@ -75,7 +101,23 @@ func at(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 }
 
-func (r *run) count(noun string, created, changed bool) {
+// fault is something wrong in the file itself, which whoever wrote it may be told.
+func fault(format string, args ...any) error {
+	return &directory.Error{Kind: directory.Invalid, Code: "file.invalid", Detail: fmt.Sprintf(format, args...)}
+}
+
+// Split takes an error of [Applier.Apply] apart: where in the file it comes
+// from, as "tenant 1 (acme): user 2 (ann): ", and what is wrong there. That is
+// nil if the error was never classified, which makes it our own fault.
+func Split(err error) (where string, what *directory.Error) {
+	what, ok := errors.AsType[*directory.Error](err)
+	if !ok {
+		return "", nil
+	}
+	return strings.TrimSuffix(err.Error(), what.Error()), what
+}
+
+func (r *run) tally(noun string, created, changed bool) {
 	switch {
 	case created:
 		r.summary.Created[noun]++
@@ -97,7 +139,7 @@ func (r *run) tenant(t Tenant) error {
 		in := directory.NewTenant{Code: t.Code, Name: t.Name, Attributes: t.Attributes.core()}
 		if t.ID != "" {
 			if in.ID, err = id.Parse[id.Tenant](t.ID); err != nil {
-				return fmt.Errorf("id %q is not a UUID", t.ID)
+				return fault("id %q is not a UUID", t.ID)
 			}
 		}
 		if t.Title != nil {
@@ -110,22 +152,23 @@ func (r *run) tenant(t Tenant) error {
 			}
 			have = made.Value
 		}
-		r.count("tenant", true, false)
+		r.tally("tenant", true, false)
 	} else {
 		if t.ID != "" && !strings.EqualFold(t.ID, have.ID.String()) {
-			return fmt.Errorf("it exists with id %s, not %s", have.ID, t.ID)
+			return fault("it exists with id %s, not %s", have.ID, t.ID)
 		}
-		changed := t.Title != nil && *t.Title != have.Title || differs(have.Attributes, t.Attributes.core())
+		changed := t.Title != nil && *t.Title != have.Title || !have.Attributes.Holds(t.Attributes.core())
 		if changed && !r.dry {
 			p.Tenant = have.ID
 			if _, err := r.Directory.UpdateTenant(r.ctx, p, directory.TenantUpdate{Title: t.Title, Attributes: t.Attributes.core()}); err != nil {
 				return err
 			}
 		}
-		r.count("tenant", false, changed)
+		r.tally("tenant", false, changed)
 	}
 	p.Tenant = have.ID
 	fresh := !exists && r.dry // nothing can be looked up in it
+	r.made = map[thing]int{}
 	for i, u := range t.Users {
 		if err := r.user(p, u, fresh); err != nil {
 			return at(err, "user %d (%s)", i+1, u.Name)
@@ -143,59 +186,11 @@ func (r *run) tenant(t Tenant) error {
 		}
 	}
 	for i, c := range t.Credentials {
-		if fresh {
-			r.count("credential", true, false)
-			continue
-		}
-		if err := r.credential(p, t.Name, c); err != nil {
+		if err := r.credential(p, t.Name, c, fresh); err != nil {
 			return at(err, "credential %d (%s)", i+1, c.Name)
 		}
 	}
 	return nil
-}
-
-// differs reports whether setting want's keys would change have.
-func differs(have, want directory.Attributes) bool {
-	for dialect, values := range want {
-		for k, v := range values.(map[string]any) {
-			if !sameValue(have.In(dialect)[k], v) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// sameValue compares a value that was kept with one that was read from a file,
-// whose numbers have other types.
-func sameValue(a, b any) bool {
-	switch a := a.(type) {
-	case map[string]any:
-		m, ok := b.(map[string]any)
-		if !ok || len(a) != len(m) {
-			return false
-		}
-		for k := range a {
-			if !sameValue(a[k], m[k]) {
-				return false
-			}
-		}
-		return true
-	case []any:
-		l, ok := b.([]any)
-		if !ok || len(a) != len(l) {
-			return false
-		}
-		for i := range a {
-			if !sameValue(a[i], l[i]) {
-				return false
-			}
-		}
-		return true
-	case nil, bool, string:
-		return reflect.DeepEqual(a, b)
-	}
-	return b != nil && fmt.Sprint(a) == fmt.Sprint(b)
 }
 
 // ref is how a thing is found that may be there already: by the strongest name given.
@@ -204,7 +199,7 @@ func ref(uuid string, number, code int64, name string) (directory.Ref, error) {
 	case uuid != "":
 		u, err := id.Parse[id.User](uuid)
 		if err != nil {
-			return directory.Ref{}, fmt.Errorf("id %q is not a UUID", uuid)
+			return directory.Ref{}, fault("id %q is not a UUID", uuid)
 		}
 		return directory.ByUser(u), nil
 	case number != 0:
@@ -235,8 +230,12 @@ func (r *run) user(p directory.Principal, u User, fresh bool) error {
 	}
 	if u.PasswordHash != "" {
 		if err := authn.CheckPHC(u.PasswordHash); err != nil {
-			return fmt.Errorf("password_hash: %w", err)
+			return fault("password_hash: %v", err)
 		}
+	}
+	if !exists && r.made[thing{noun: "user", ref: which}] != 0 {
+		r.tally("user", false, false)
+		return nil
 	}
 	if !exists {
 		return r.newUser(p, u)
@@ -251,9 +250,9 @@ func (r *run) user(p directory.Principal, u User, fresh bool) error {
 	}
 	changed := unlike(update.Name, have.Name) || unlike(u.Email, have.Email) || unlike(u.EmailVerified, have.EmailVerified) ||
 		unlike(u.GivenName, have.GivenName) || unlike(u.FamilyName, have.FamilyName) || unlike(u.DisplayName, have.DisplayName) ||
-		unlike(u.Suspended, have.Suspended) || u.Expires != nil && !u.Expires.Equal(have.Expires) ||
+		unlike(u.Suspended, have.Suspended) || u.Expires != nil && !u.Expires.Truncate(time.Microsecond).Equal(have.Expires) ||
 		u.ExternalIDs != nil && !(len(*u.ExternalIDs) == 0 && len(have.Externals) == 0) && !reflect.DeepEqual(*u.ExternalIDs, have.Externals) ||
-		differs(have.Attributes, u.Attributes.core())
+		!have.Attributes.Holds(u.Attributes.core())
 	if changed && !r.dry {
 		if u.Email != nil && u.EmailVerified == nil {
 			update.EmailVerified = nil
@@ -276,7 +275,7 @@ func (r *run) user(p directory.Principal, u User, fresh bool) error {
 			}
 		}
 	}
-	r.count("user", false, changed)
+	r.tally("user", false, changed)
 	return nil
 }
 
@@ -285,7 +284,7 @@ func unlike[T comparable](want *T, have T) bool { return want != nil && *want !=
 func (r *run) newUser(p directory.Principal, u User) error {
 	in := directory.NewUser{Name: u.Name, Number: id.Number(u.Number), Code: u.Code, PersonCode: u.PersonCode, Attributes: u.Attributes.core()}
 	if u.Number < 0 || u.Number > int64(id.MaxNumber) {
-		return fmt.Errorf("number %d is out of range", u.Number)
+		return fault("number %d is out of range", u.Number)
 	}
 	if u.ID != "" {
 		in.ID, _ = id.Parse[id.User](u.ID) // parsed before
@@ -298,7 +297,18 @@ func (r *run) newUser(p directory.Principal, u User) error {
 	set(&in.Suspended, u.Suspended)
 	set(&in.Expires, u.Expires)
 	set(&in.Externals, u.ExternalIDs)
-	r.count("user", true, false)
+	if r.dry {
+		names := []thing{{noun: "user", ref: directory.ByName(cmp.Or(in.Name, in.Email))}}
+		if u.ID != "" {
+			names = append(names, thing{noun: "user", ref: directory.ByUser(in.ID)})
+		}
+		names = append(names, thing{noun: "user", ref: directory.ByNumber(u.Number)}, thing{noun: "user", ref: directory.ByCode(u.Code)}, thing{noun: "user", ref: directory.ByEmail(in.Email)})
+		for source, key := range in.Externals {
+			names = append(names, thing{noun: "user", ref: directory.ByExternal(source, key)})
+		}
+		r.make(names...)
+	}
+	r.tally("user", true, false)
 	if r.dry {
 		return nil
 	}
@@ -351,9 +361,13 @@ func (r *run) group(p directory.Principal, g Group, fresh bool) error {
 		}
 		have, exists = a.Value, err == nil
 	}
+	if !exists && r.made[thing{noun: "group", ref: which}] != 0 {
+		r.tally("group", false, false)
+		return nil
+	}
 	if !exists {
 		if g.Number < 0 || g.Number > int64(id.MaxNumber) {
-			return fmt.Errorf("number %d is out of range", g.Number)
+			return fault("number %d is out of range", g.Number)
 		}
 		in := directory.NewGroup{Name: g.Name, Number: id.Number(g.Number), Code: g.Code, BuiltIn: g.BuiltIn, Attributes: g.Attributes.core()}
 		if g.ID != "" {
@@ -362,8 +376,16 @@ func (r *run) group(p directory.Principal, g Group, fresh bool) error {
 		set(&in.Description, g.Description)
 		set(&in.Grants, grants)
 		set(&in.Externals, g.ExternalIDs)
-		r.count("group", true, false)
+		r.tally("group", true, false)
 		if r.dry {
+			names := []thing{{noun: "group", ref: directory.ByName(in.Name)}, {noun: "group", ref: directory.ByNumber(g.Number)}, {noun: "group", ref: directory.ByCode(g.Code)}}
+			if g.ID != "" {
+				names = append(names, thing{noun: "group", ref: directory.ByGroup(in.ID)})
+			}
+			for source, key := range in.Externals {
+				names = append(names, thing{noun: "group", ref: directory.ByExternal(source, key)})
+			}
+			r.make(names...)
 			return nil
 		}
 		_, err := r.Directory.CreateGroup(r.ctx, p, in)
@@ -377,23 +399,19 @@ func (r *run) group(p directory.Principal, g Group, fresh bool) error {
 	}
 	changed := unlike(update.Name, have.Name) || unlike(g.Description, have.Description) || unlike(grants, have.Grants) ||
 		g.ExternalIDs != nil && !(len(*g.ExternalIDs) == 0 && len(have.Externals) == 0) && !reflect.DeepEqual(*g.ExternalIDs, have.Externals) ||
-		differs(have.Attributes, g.Attributes.core())
+		!have.Attributes.Holds(g.Attributes.core())
 	if changed && !r.dry {
 		if _, err := r.Directory.UpdateGroup(r.ctx, p, update); err != nil {
 			return err
 		}
 	}
-	r.count("group", false, changed)
+	r.tally("group", false, changed)
 	return nil
 }
 
 // members puts the members of one group in, those that stand alike in one batch.
 func (r *run) members(p directory.Principal, g Group, fresh bool) error {
 	if len(g.Members) == 0 {
-		return nil
-	}
-	if fresh {
-		r.summary.Created["membership"] += len(g.Members)
 		return nil
 	}
 	which, err := ref(g.ID, g.Number, g.Code, g.Name)
@@ -412,6 +430,9 @@ func (r *run) members(p directory.Principal, g Group, fresh bool) error {
 		}
 		batches[s] = append(batches[s], who)
 	}
+	if r.dry {
+		return r.foresee(p, which, batches, order, fresh)
+	}
 	for _, s := range order {
 		batch := batches[s]
 		for len(batch) > 0 {
@@ -425,21 +446,63 @@ func (r *run) members(p directory.Principal, g Group, fresh bool) error {
 	return nil
 }
 
-func (r *run) batch(p directory.Principal, group directory.Ref, s directory.Standing, members []directory.MemberRef) error {
-	if r.dry {
-		for _, m := range members {
-			have, err := r.Directory.Membership(r.ctx, p, group, m)
-			switch {
-			case errors.Is(err, directory.NotFound):
-				r.count("membership", true, false)
-			case err != nil:
-				return err
-			default:
-				r.count("membership", false, have.Value.Standing != s)
+// foresee counts what the batches would do to the members of a group, without
+// doing it.
+func (r *run) foresee(p directory.Principal, group directory.Ref, batches map[directory.Standing][]directory.MemberRef, order []directory.Standing, fresh bool) error {
+	newGroup := r.made[thing{noun: "group", ref: group}] != 0
+	stands := map[any]directory.Standing{} // by who it is
+	for _, s := range order {
+		done := map[any]bool{}
+		for _, m := range batches[s] {
+			who, isNew, err := r.who(p, m, fresh)
+			if err != nil {
+				return at(err, "member %s", m.Ref.Text)
 			}
+			was, present := stands[who]
+			if !present && !newGroup && !isNew {
+				have, err := r.Directory.Membership(r.ctx, p, group, m)
+				if err != nil && !errors.Is(err, directory.ErrNoMembership) {
+					return err
+				}
+				was, present = have.Value.Standing, err == nil
+			}
+			ended := present && !was.Until.IsZero() && !r.Directory.Now().Before(was.Until)
+			switch {
+			case done[who] || present && was == s:
+				r.tally("membership", false, false)
+			default:
+				r.tally("membership", !present || ended, true)
+			}
+			done[who], stands[who] = true, s
 		}
-		return nil
 	}
+	return nil
+}
+
+// who resolves a member in a dry run, to something that is equal for equal
+// members; isNew says that the run has made it.
+func (r *run) who(p directory.Principal, m directory.MemberRef, fresh bool) (who any, isNew bool, err error) {
+	noun := "user"
+	if m.IsGroup {
+		noun = "group"
+	}
+	if n := r.made[thing{noun: noun, ref: m.Ref}]; n != 0 {
+		return n, true, nil
+	}
+	switch {
+	case fresh && m.IsGroup:
+		return nil, false, directory.ErrNoGroup
+	case fresh:
+		return nil, false, directory.ErrNoUser
+	case m.IsGroup:
+		g, err := r.Directory.Group(r.ctx, p, m.Ref)
+		return g.Value.ID, false, err
+	}
+	u, err := r.Directory.User(r.ctx, p, m.Ref)
+	return u.Value.ID, false, err
+}
+
+func (r *run) batch(p directory.Principal, group directory.Ref, s directory.Standing, members []directory.MemberRef) error {
 	a, err := r.Directory.ChangeMembers(r.ctx, p, directory.MembersChange{Group: group, Add: members, Mode: directory.Each, Standing: s})
 	if err != nil {
 		return err
@@ -448,7 +511,7 @@ func (r *run) batch(p directory.Principal, group directory.Ref, s directory.Stan
 		if res.Outcome == directory.Bad {
 			return at(res.Problem, "member %s", members[i].Ref.Text)
 		}
-		r.count("membership", res.Outcome == directory.Added, res.Outcome == directory.Updated)
+		r.tally("membership", res.Outcome == directory.Added, res.Outcome == directory.Updated)
 	}
 	return nil
 }
@@ -460,7 +523,7 @@ func (m Member) read() (directory.Standing, directory.MemberRef, error) {
 	case "manager":
 		s.Role = directory.RoleManager
 	default:
-		return s, directory.MemberRef{}, fmt.Errorf("role %q is neither member nor manager", m.Role)
+		return s, directory.MemberRef{}, fault("role %q is neither member nor manager", m.Role)
 	}
 	if m.ValidFrom != nil {
 		s.From = m.ValidFrom.UTC().Truncate(time.Microsecond)
@@ -470,7 +533,7 @@ func (m Member) read() (directory.Standing, directory.MemberRef, error) {
 	}
 	switch {
 	case (m.User == "") == (m.Group == ""):
-		return s, directory.MemberRef{}, errors.New("a member is either a user or a group")
+		return s, directory.MemberRef{}, fault("a member is either a user or a group")
 	case m.User != "":
 		ref, err := ParseRef(m.User)
 		return s, directory.MemberRef{Ref: ref}, err
@@ -497,7 +560,7 @@ func ParseRef(s string) (directory.Ref, error) {
 	case "number", "code":
 		n, err := strconv.ParseInt(rest, 10, 64)
 		if err != nil {
-			return directory.Ref{}, fmt.Errorf("%q is not a number", rest)
+			return directory.Ref{}, fault("%q is not a number", rest)
 		}
 		if kind == "code" {
 			return directory.ByCode(n), nil
@@ -506,37 +569,55 @@ func ParseRef(s string) (directory.Ref, error) {
 	case "external":
 		source, key, ok := strings.Cut(rest, "/")
 		if !ok {
-			return directory.Ref{}, fmt.Errorf("%q must be external:source/key", s)
+			return directory.Ref{}, fault("%q must be external:source/key", s)
 		}
 		return directory.ByExternal(source, key), nil
 	}
-	return directory.Ref{}, fmt.Errorf("%q starts with an unknown kind of name; write name:%s if that is the name", s, s)
+	return directory.Ref{}, fault("%q starts with an unknown kind of name; write name:%s if that is the name", s, s)
 }
 
-func (r *run) credential(p directory.Principal, tenant string, c Credential) error {
+func (r *run) credential(p directory.Principal, tenant string, c Credential, fresh bool) error {
 	kind := directory.CredentialKind(c.Kind)
 	form, ok := authn.FormOf(kind)
 	if !ok || form.Issued {
-		return fmt.Errorf("there is no kind of credential named %q", c.Kind)
+		return fault("there is no kind of credential named %q", c.Kind)
 	}
 	if c.Secret != "" && !form.Valid(c.Secret) {
-		return fmt.Errorf("the secret does not have the form of a %s secret", c.Kind)
+		return fault("the secret does not have the form of a %s secret", c.Kind)
 	}
 	grants, err := directory.ParseGrants(c.Grants)
 	if err != nil {
 		return err
 	}
-	exists, err := r.hasCredential(p, kind, c)
+	name := thing{noun: "credential", kind: c.Kind, ref: directory.Ref{Text: c.Name}}
+	if c.Secret != "" {
+		name.ref = directory.Ref{Kind: directory.RefExternal, Text: c.Secret}
+	}
+	exists := r.made[name] != 0
+	if !exists && !fresh {
+		exists, err = r.hasCredential(p, kind, c)
+	}
 	if err != nil || exists {
 		if err == nil {
-			r.count("credential", false, false)
+			r.tally("credential", false, false)
 		}
 		return err
 	}
-	r.count("credential", true, false)
 	if r.dry {
+		if c.User != "" {
+			user, err := ParseRef(c.User)
+			if err == nil {
+				_, _, err = r.who(p, directory.MemberRef{Ref: user}, fresh)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		r.make(name, thing{noun: "credential", kind: c.Kind, ref: directory.Ref{Text: c.Name}})
+		r.tally("credential", true, false)
 		return nil
 	}
+	r.tally("credential", true, false)
 	in := directory.NewCredential{Code: c.Code, Kind: kind, Name: c.Name, Handle: c.Handle, Grants: grants, Attributes: c.Attributes.core()}
 	set(&in.Expires, c.Expires)
 	if c.User != "" {
@@ -569,7 +650,7 @@ func (r *run) hasCredential(p directory.Principal, kind directory.CredentialKind
 			return false, nil
 		}
 		if err == nil && have.Tenant != p.Tenant {
-			err = errors.New("that secret is in use elsewhere")
+			err = fault("that secret is in use elsewhere")
 		}
 		return err == nil, err
 	}

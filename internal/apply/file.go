@@ -182,12 +182,22 @@ func Read(r io.Reader) (*File, error) {
 	return &f, nil
 }
 
-var unknownKey = regexp.MustCompile(`field (\S+) not found in type apply\.(\w+)`)
+var (
+	unknownKey = regexp.MustCompile(`field (\S+) not found in type apply\.(\w+)`)
+	wrongType  = regexp.MustCompile("cannot construct !!(\\w+)(?: (`.*`))? into (\\S+)")
+	wrongTime  = regexp.MustCompile(`parsing time (".*?") as .*`)
+	placeTwice = regexp.MustCompile(`^line \d+: (line \d+: )`)
+)
+
+// wanted says what should have been where a value of another type is.
+var wanted = map[string]string{
+	"int64": "a whole number", "bool": "true or false", "string": "text", "time.Time": "a moment",
+}
 
 // readable puts the decoder's complaints into an operator's words.
 func readable(err error) error {
 	var complaints []string
-	if e, ok := errors.AsType[*yaml.TypeError](err); ok {
+	if e, ok := errors.AsType[*yaml.LoadErrors](err); ok {
 		for _, c := range e.Errors {
 			complaints = append(complaints, fmt.Sprint(c))
 		}
@@ -196,14 +206,31 @@ func readable(err error) error {
 	}
 	for i, c := range complaints {
 		c = strings.TrimPrefix(c, "yaml: ")
-		c = unknownKey.ReplaceAllStringFunc(c, func(s string) string {
-			m := unknownKey.FindStringSubmatch(s)
-			if m[2] == "File" {
-				return fmt.Sprintf("unknown key %q at the top", m[1])
+		c = placeTwice.ReplaceAllString(c, "$1")
+		if m := unknownKey.FindStringSubmatch(c); m != nil {
+			where := "in a " + strings.ToLower(m[2])
+			switch m[2] {
+			case "File":
+				where = "at the top"
+			case "Platform":
+				where = "in platform"
 			}
-			return fmt.Sprintf("unknown key %q in a %s", m[1], strings.ToLower(m[2]))
-		})
-		complaints[i] = strings.ReplaceAll(c, "cannot unmarshal !!", "cannot read a ")
+			c = strings.Replace(c, m[0], fmt.Sprintf("unknown key %q %s", m[1], where), 1)
+		}
+		if m := wrongType.FindStringSubmatch(c); m != nil {
+			want, value := wanted[m[3]], m[2]
+			switch {
+			case strings.HasPrefix(m[3], "[]"):
+				want = "a list"
+			case want == "":
+				want = "keys and values"
+			}
+			if value == "" {
+				value = map[string]string{"seq": "a list", "map": "keys and values"}[m[1]]
+			}
+			c = strings.Replace(c, m[0], "cannot read "+value+" as "+want, 1)
+		}
+		complaints[i] = wrongTime.ReplaceAllString(c, "cannot read $1 as a moment, as in 2026-01-02T03:04:05Z")
 	}
 	return errors.New(strings.Join(complaints, "\n"))
 }

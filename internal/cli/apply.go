@@ -1,96 +1,162 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"text/tabwriter"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"roster/client"
 	"roster/internal/apply"
 	"roster/internal/server"
 )
 
 func applyCommand() *cobra.Command {
+	r := &remote{}
 	var file, data string
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make a deployment hold what a file says",
-		Long: `Make a deployment hold what a file says: tenants, users, groups, memberships
-and credentials. What is there already is left as it is, so a file can be
-applied again; what the file does not name is not touched.
+		Long: `Make a deployment hold what a file says: tenants, users,
+groups, memberships and credentials. What is there already
+is left as it is, so a file can be applied again; what the
+file does not name is not touched.
 
-It works on the data directory, which no server may have open meanwhile.`,
-		Args: cobra.NoArgs,
+With --server or ROSTER_SERVER the server does it, and wants
+a key of the platform. Otherwise it is done on the data
+directory, which no server may have open meanwhile.`,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := readFile(cmd, file)
+			if file == "" {
+				return fmt.Errorf("no file is given: say which with -f; see %s --help", cmd.CommandPath())
+			}
+			text, err := readFile(cmd.InOrStdin(), file)
 			if err != nil {
 				return err
 			}
-			return applyTo(cmd.Context(), cmd.OutOrStdout(), data, f, dry)
+			onData := cmd.Flags().Changed("data")
+			if onData && r.server != "" {
+				return errors.New("give --server or --data, not both")
+			}
+			if address, _ := setting(r.server, "server", serverVariable); address == "" || onData {
+				p, err := newPrinter(cmd, r.output)
+				if err != nil {
+					return err
+				}
+				done, err := applyTo(cmd.Context(), data, file, text, dry)
+				return p.applied(done, err)
+			}
+			return r.ask(cmd, func(ctx context.Context, c *call) error {
+				done, err := c.client.Apply(ctx, text, dry)
+				if e, ok := errors.AsType[*client.Error](err); ok {
+					if e.Applied == nil {
+						return about("file", file, err)
+					}
+					done = *e.Applied
+				} else if err != nil {
+					return err
+				}
+				return c.applied(&done, about("file", file, err))
+			})
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVarP(&file, "file", "f", "", `file to apply, "-" for standard input`)
-	flags.StringVar(&data, "data", defaultData, "data directory")
-	flags.BoolVar(&dry, "dry-run", false, "say what would change and change nothing")
-	cmd.MarkFlagRequired("file")
-	return cmd
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.StringVarP(&file, "file", "f", "", "`FILE` to apply, - for standard input")
+	f.BoolVar(&dry, "dry-run", false, "say what would change and change nothing")
+	f.StringVar(&data, "data", defaultData, "data `DIRECTORY`, without a server")
+	cmd.MarkFlagFilename("file", "yaml", "yml")
+	cmd.MarkFlagDirname("data")
+	return r.bind(cmd)
 }
 
-func readFile(cmd *cobra.Command, name string) (*apply.File, error) {
-	in := cmd.InOrStdin()
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
+func readFile(stdin io.Reader, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(stdin)
 	}
-	f, err := apply.Read(in)
+	return os.ReadFile(name)
+}
+
+// applyTo applies a file to a data directory. What it returns is nil if nothing
+// was begun.
+func applyTo(ctx context.Context, dir, name string, text []byte, dry bool) (done *client.Applied, err error) {
+	f, err := apply.Read(bytes.NewReader(text))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, about("file", name, err)
 	}
-	return f, nil
-}
-
-func applyTo(ctx context.Context, w io.Writer, dir string, f *apply.File, dry bool) (err error) {
 	o, err := server.Open(ctx, dir, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
-	summary, err := o.Applier().Apply(ctx, server.Operator("apply"), f, dry)
-	if summary != nil {
-		printSummary(w, summary, dry)
+	s, err := o.Applier().Apply(ctx, server.Operator("apply"), f, dry)
+	if where, what := apply.Split(err); what != nil && what.Err == nil {
+		err = errors.New(where + what.Detail)
+	}
+	every := func(counts map[string]int) map[string]int {
+		out := map[string]int{}
+		for _, noun := range apply.Nouns {
+			out[noun] = counts[noun]
+		}
+		return out
+	}
+	done = &client.Applied{DryRun: dry, Created: every(s.Created), Updated: every(s.Updated), Unchanged: every(s.Unchanged), Secrets: []client.MadeSecret{}}
+	for _, m := range s.Secrets {
+		done.Secrets = append(done.Secrets, client.MadeSecret(m))
+	}
+	return done, about("file", name, err)
+}
+
+// applied prints what applying a file did, also before it failed, and returns
+// that failure.
+func (p printer) applied(done *client.Applied, failed error) error {
+	if done == nil {
+		return failed
+	}
+	var err error
+	if p.json {
+		err = p.encode(done)
+	} else {
+		err = printApplied(p.w, done)
+	}
+	if failed != nil {
+		return failed
 	}
 	return err
 }
 
-func printSummary(w io.Writer, s *apply.Summary, dry bool) {
-	heads := "\tCREATED\tCHANGED\tUNCHANGED\t"
-	if dry {
-		heads = "\tTO CREATE\tTO CHANGE\tUNCHANGED\t"
+func printApplied(w io.Writer, done *client.Applied) error {
+	counts := table{heads: []string{"", "CREATED", "CHANGED", "UNCHANGED"}}
+	if done.DryRun {
+		counts.heads = []string{"", "TO CREATE", "TO CHANGE", "UNCHANGED"}
 	}
-	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, heads)
 	for _, noun := range apply.Nouns {
-		if n := s.Created[noun] + s.Updated[noun] + s.Unchanged[noun]; n > 0 {
-			fmt.Fprintf(tw, "%ss\t%d\t%d\t%d\t\n", noun, s.Created[noun], s.Updated[noun], s.Unchanged[noun])
+		if created, updated, same := done.Created[noun], done.Updated[noun], done.Unchanged[noun]; created+updated+same > 0 {
+			counts.add(noun+"s", strconv.Itoa(created), strconv.Itoa(updated), strconv.Itoa(same))
 		}
 	}
-	tw.Flush()
-	for _, secret := range s.Secrets {
-		where := secret.Tenant
+	if err := counts.write(w); err != nil {
+		return err
+	}
+	var b strings.Builder
+	if len(done.Secrets) > 0 {
+		b.WriteString("\nsecrets, shown this once:\n")
+	}
+	for _, made := range done.Secrets {
+		where := made.Tenant
 		if where == "" {
 			where = "platform"
 		}
-		fmt.Fprintf(w, "new secret, shown this once: %s %s %q: %s\n", where, secret.Kind, secret.Name, secret.Secret)
+		fmt.Fprintf(&b, "%s, %s, %s:\n  %s\n", plain(where), made.Kind, plain(made.Name), made.Secret)
 	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }

@@ -26,12 +26,13 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve a data directory",
-		Long: `Serve a data directory until SIGINT or SIGTERM, then let the requests in
-flight finish.
+		Long: `Serve a data directory until SIGINT or SIGTERM, then let the
+requests in flight finish.
 
-With --demo, an empty data directory is filled from examples/demo.yaml, and
-demo.json in it says what opens which door.`,
-		Args: cobra.NoArgs,
+With --demo, an empty data directory is filled from
+examples/demo.yaml, and demo.json in it says what opens
+which door.`,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, flush, err := newLog(cmd.ErrOrStderr(), format, level)
 			if err != nil {

@@ -4,7 +4,6 @@
 package native
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -45,6 +44,8 @@ func New(deps dialect.Deps) dialect.Door {
 func (a *api) routes() []dialect.Route {
 	return []dialect.Route{
 		{Method: "GET", Pattern: mount + "/openapi.json", Public: "it describes the API and holds no data", Handler: describe},
+		{Method: "GET", Pattern: mount + "/self", Public: "shows what its own key may do; checks the key itself, and any key will do", Handler: a.self},
+		{Method: "POST", Pattern: mount + "/apply", Grant: directory.Platform, Handler: a.apply},
 
 		{Method: "POST", Pattern: mount + "/tenants", Grant: directory.Platform, Handler: a.createTenant},
 		{Method: "GET", Pattern: mount + "/tenants", Grant: directory.Platform, Handler: a.listTenants},
@@ -88,18 +89,14 @@ var errPlatformOnly = &directory.Error{Kind: directory.Forbidden, Code: "platfor
 // path, so that nobody without a key learns which tenants there are, and then
 // binds it to that tenant.
 func (a *api) authenticate(r *http.Request, _ *dialect.Route) (*http.Request, directory.Principal, error) {
-	secret, err := bearer(r)
+	c, err := a.verify(r)
 	if err != nil {
 		return r, directory.Principal{}, err
 	}
 	ctx := r.Context()
-	c, err := a.authn.Verify(ctx, authn.Native, secret)
-	if err != nil {
-		return r, directory.Principal{}, err
-	}
 	var tenant id.Tenant
 	if path := r.PathValue("tenant"); path != "" {
-		if tenant, err = a.tenant(ctx, path); err != nil {
+		if tenant, err = a.directory.TenantID(ctx, path); err != nil {
 			return r, directory.Principal{}, err
 		}
 	} else if !c.Tenant.IsZero() {
@@ -109,14 +106,13 @@ func (a *api) authenticate(r *http.Request, _ *dialect.Route) (*http.Request, di
 	return r, p, err
 }
 
-// tenant reads the tenant of a path. An id is taken as it is: the principal
-// must be able to reach it, and the core says if there is no such tenant.
-func (a *api) tenant(ctx context.Context, path string) (id.Tenant, error) {
-	if t, err := id.Parse[id.Tenant](path); err == nil {
-		return t, nil
+// verify finds the credential that the request presents.
+func (a *api) verify(r *http.Request) (directory.Credential, error) {
+	secret, err := bearer(r)
+	if err != nil {
+		return directory.Credential{}, err
 	}
-	t, err := a.directory.FindTenant(ctx, path)
-	return t.ID, err
+	return a.authn.Verify(r.Context(), authn.Native, secret)
 }
 
 // bearer returns the secret of an Authorization header (RFC 6750 section 2.1).

@@ -19,6 +19,9 @@ type problem struct {
 	Code    string `json:"code"`
 	Field   string `json:"field,omitempty"`
 	Request string `json:"request"`
+
+	// Applied is what had been done of a file before this went wrong.
+	Applied *appliedJSON `json:"applied,omitempty"`
 }
 
 const problemURN = "urn:roster:error:"
@@ -84,6 +87,9 @@ func problemOf(err error) problem {
 
 func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
+	if in, ok := errors.AsType[*applyError](err); ok {
+		p.Detail, p.Applied = in.say(p.Detail), in.done
+	}
 	p.Request = wire.EntryOf(r.Context()).Request
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")

@@ -247,6 +247,10 @@ type batchJSON struct {
 	Mode   string     `json:"mode"`
 	Add    batchItems `json:"add"`
 	Remove batchItems `json:"remove"`
+
+	// Standing is how those added are to stand, also those who are there; left
+	// out, these stay as they stand.
+	Standing *standingJSON `json:"standing"`
 }
 
 // batchItems are members: "ref" for a user, {"user": ref} or {"group": ref}.
@@ -375,6 +379,12 @@ func (a *api) changeMembers(w http.ResponseWriter, r *http.Request, p directory.
 		batch.Mode = directory.Each
 	default:
 		return invalid("mode.unknown", "mode", "The mode is atomic or each.")
+	}
+	if in.Standing != nil {
+		batch.Keep = false
+		if batch.Standing, err = in.Standing.standing(); err != nil {
+			return within("standing", err)
+		}
 	}
 	return write(a, w, r, p, change[directory.MembersResult]{
 		body: body,

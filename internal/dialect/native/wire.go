@@ -19,6 +19,8 @@ import (
 // maxBatchBody is how many bytes a batch may carry: 10,000 of the longest names.
 const maxBatchBody = 16 << 20
 
+var errNoBody = invalid("body.missing", "", "This request needs a body.")
+
 var errMedia = &directory.Error{Kind: directory.Invalid, Code: "media.unsupported", Field: "Content-Type", Detail: "The body must be application/json."}
 
 // read reads a JSON object into v: strictly, so that a misspelt field is an
@@ -26,7 +28,7 @@ var errMedia = &directory.Error{Kind: directory.Invalid, Code: "media.unsupporte
 // the body as it came.
 func read(w http.ResponseWriter, r *http.Request, limit int64, v any) ([]byte, error) {
 	if r.ContentLength == 0 {
-		return nil, invalid("body.missing", "", "This request needs a body.")
+		return nil, errNoBody
 	}
 	return readOptional(w, r, limit, v)
 }

@@ -1,0 +1,88 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// grantNames are the grants that a key or a group may carry.
+var grantNames = []string{
+	"users.read", "users.write", "groups.read", "groups.write", "members.read", "members.write", "keys.manage", "admin", "platform",
+}
+
+var roles = []string{"member", "manager"}
+
+// moment is a flag that holds a point in time.
+type moment struct {
+	time  time.Time
+	never bool // whether "never" may be said
+}
+
+// String implements [pflag.Value].
+func (m *moment) String() string { return date(m.time) }
+
+// Type implements [pflag.Value].
+func (m *moment) Type() string { return "TIME" }
+
+// Set implements [pflag.Value].
+func (m *moment) Set(s string) error {
+	if m.never && s == "never" {
+		m.time = time.Time{}
+		return nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			m.time = t.UTC()
+			return nil
+		}
+	}
+	return errors.New("write it as 2026-01-02T03:04:05Z or 2026-01-02")
+}
+
+// external is a flag of keys by source, each given as source/key.
+type external struct{ keys map[string]string }
+
+// String implements [pflag.Value].
+func (e *external) String() string { return strings.Join(externalIDs(e.keys), ",") }
+
+// Type implements [pflag.Value].
+func (e *external) Type() string { return "SOURCE/KEY" }
+
+// Set implements [pflag.Value].
+func (e *external) Set(s string) error {
+	if e.keys == nil {
+		e.keys = map[string]string{}
+	}
+	if s == "" {
+		return nil // none, in a change
+	}
+	source, key, ok := strings.Cut(s, "/")
+	if !ok || source == "" || key == "" {
+		return errors.New("write it as SOURCE/KEY")
+	}
+	e.keys[source] = key
+	return nil
+}
+
+// given returns a pointer to a flag's value, or nil if the flag was not given.
+func given[T any](cmd *cobra.Command, flag string, value *T) *T {
+	if !cmd.Flags().Changed(flag) {
+		return nil
+	}
+	return value
+}
+
+// anyGiven refuses a change that says nothing. Flags that only guard a change
+// are no change.
+func anyGiven(cmd *cobra.Command, flags ...string) error {
+	for _, name := range flags {
+		if cmd.Flags().Changed(name) {
+			return nil
+		}
+	}
+	return fmt.Errorf("nothing to change is given; see %s --help", cmd.CommandPath())
+}

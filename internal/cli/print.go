@@ -1,0 +1,222 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"roster/client"
+)
+
+// How answers are printed.
+const (
+	tableOutput = "table" // for people
+	jsonOutput  = "json"  // for programs, with the names that the API uses
+)
+
+var outputs = []string{tableOutput, jsonOutput}
+
+// printer writes answers to one command's standard output, and what is said
+// beside them to its standard error.
+type printer struct {
+	w, notes io.Writer
+	json     bool
+}
+
+func newPrinter(cmd *cobra.Command, output string) (printer, error) {
+	if !slices.Contains(outputs, output) {
+		return printer{}, fmt.Errorf("--output: %q is not table or json", output)
+	}
+	return printer{w: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), json: output == jsonOutput}, nil
+}
+
+func (p printer) note(text string) { fmt.Fprintln(p.notes, text) }
+
+// encode writes a value as JSON.
+func (p printer) encode(v any) error {
+	e := json.NewEncoder(p.w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// table aligns rows under their heads. A column that is empty in every row is
+// left out, heads and all.
+type table struct {
+	heads []string // nil for none
+	rows  [][]string
+}
+
+func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+
+func (t *table) write(w io.Writer) error {
+	used := map[int]bool{}
+	for _, row := range t.rows {
+		for i, cell := range row {
+			used[i] = used[i] || cell != ""
+		}
+	}
+	var b bytes.Buffer
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	line := func(cells []string) {
+		var shown []string
+		for i, cell := range cells {
+			if used[i] || len(t.rows) == 0 {
+				shown = append(shown, plain(cell))
+			}
+		}
+		fmt.Fprintln(tw, strings.Join(shown, "\t"))
+	}
+	if t.heads != nil {
+		line(t.heads)
+	}
+	for _, row := range t.rows {
+		line(row)
+	}
+	tw.Flush()
+	for l := range bytes.Lines(b.Bytes()) {
+		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(l, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plain replaces what a terminal would obey rather than show: names come from
+// whoever may write them.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+func date(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// paging says how much of a list is shown.
+type paging struct {
+	limit int
+	all   bool
+}
+
+// defaultLimit is how much of a list is shown unless asked for otherwise.
+const defaultLimit = 100
+
+func (pg *paging) bind(cmd *cobra.Command) {
+	cmd.Flags().IntVar(&pg.limit, "limit", defaultLimit, "how many to show at most")
+	cmd.Flags().BoolVar(&pg.all, "all", false, "show every one, whatever the limit")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if pg.limit < 1 {
+			return fmt.Errorf("--limit: %d shows nothing; give 1 or more, or --all", pg.limit)
+		}
+		return nil
+	}
+}
+
+// pageSize is how many to ask the server for at a time: one more than is shown,
+// to know whether there are more.
+func (pg *paging) pageSize() int {
+	if pg.all {
+		return 0
+	}
+	return pg.limit + 1
+}
+
+// printList prints a list, as far as asked for.
+func printList[T any](p printer, pg *paging, list iter.Seq2[T, error], heads []string, row func(T) []string) error {
+	t := &table{heads: heads}
+	items := []T{}
+	n, more := 0, false
+	for item, err := range list {
+		if err != nil {
+			return err
+		}
+		if more = !pg.all && n == pg.limit; more {
+			break
+		}
+		n++
+		if p.json {
+			items = append(items, item)
+		} else {
+			t.add(row(item)...)
+		}
+	}
+	var err error
+	if p.json {
+		err = p.encode(items)
+	} else {
+		err = t.write(p.w)
+	}
+	if more {
+		p.note("there are more; --limit N or --all shows them")
+	}
+	return err
+}
+
+// sheet shows one thing, a line for each of its fields that is not empty.
+type sheet struct{ table }
+
+func (s *sheet) field(label string, values ...string) {
+	for _, v := range values {
+		if v != "" {
+			s.add(label, v)
+			label = ""
+		}
+	}
+}
+
+func (p printer) show(v any, fill func(*sheet)) error {
+	if p.json {
+		return p.encode(v)
+	}
+	var s sheet
+	fill(&s)
+	return s.write(p.w)
+}
+
+// attributeNames are the names of attributes, which is what fits into a line.
+func attributeNames(a client.Attributes) []string {
+	var names []string
+	for dialect, values := range a {
+		for key := range values {
+			names = append(names, dialect+"."+key)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func externalIDs(m map[string]string) []string {
+	var out []string
+	for _, source := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, source+"/"+m[source])
+	}
+	return out
+}
