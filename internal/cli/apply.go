@@ -92,6 +92,13 @@ func applyTo(ctx context.Context, dir, name string, text []byte, dry bool) (done
 	if err != nil {
 		return nil, about("file", name, err)
 	}
+	if _, serr := os.Stat(dir); dry && errors.Is(serr, os.ErrNotExist) {
+		// Not even an empty directory is made for a dry run.
+		if dir, err = os.MkdirTemp("", "roster-dry-run-"); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
 	o, err := server.Open(ctx, dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
