@@ -71,10 +71,10 @@ func parsePHC(s string) (phc, error) {
 		return p, ErrPHC
 	}
 	var version int
-	if n, err := fmt.Sscanf(parts[2], "v=%d", &version); n != 1 || err != nil || version != argon2.Version {
-		return p, ErrPHC
-	}
-	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.passes, &p.lanes); n != 3 || err != nil {
+	fmt.Sscanf(parts[2], "v=%d", &version)
+	fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.passes, &p.lanes)
+	// Written again they must be the same, so that nothing was passed over.
+	if version != argon2.Version || parts[2] != fmt.Sprintf("v=%d", version) || parts[3] != fmt.Sprintf("m=%d,t=%d,p=%d", p.memory, p.passes, p.lanes) {
 		return p, ErrPHC
 	}
 	var err1, err2 error

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"slices"
 
 	"roster/internal/id"
 )
@@ -17,7 +18,8 @@ const MaxChecks = 1000
 
 // IsMember answers whether a user is in a group now, directly or through groups.
 // "No" is an answer, also when there is no such user or group: who may ask may
-// know, and a caller cannot mistake an error for a yes. It needs [ReadMembers].
+// know, and a caller cannot mistake an error for a yes. A name that two groups
+// bear is refused as ambiguous. It needs [ReadMembers].
 func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[bool], error) {
 	if err := p.may(ReadMembers); err != nil {
 		return Answer[bool]{}, err
@@ -59,6 +61,11 @@ func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check)
 		if err != nil {
 			return nil, err
 		}
+		if i := slices.Index(groupNumbers, Ambiguous); i >= 0 {
+			ambiguous := *ErrAmbiguous
+			ambiguous.Items = []int{i}
+			return nil, &ambiguous
+		}
 		now := l.now()
 		st, err := l.picture()
 		if err != nil {
@@ -68,7 +75,7 @@ func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check)
 		for i := range checks {
 			u, g := userNumbers[i], groupNumbers[i]
 			switch {
-			case u == 0 || g == 0:
+			case u == 0 || u == Ambiguous || g == 0:
 			case st != nil:
 				answers[i] = st.Check(u, g, now.UnixMicro())
 			default:

@@ -20,6 +20,9 @@ const (
 	RefPerson   // users only: the code of the person the user is
 )
 
+// Ambiguous stands for what a ref names when that is more than one thing.
+const Ambiguous id.Number = 1<<32 - 1
+
 // Ref names one user or group in any of the ways a dialect's clients do. Make
 // it with one of the By functions.
 type Ref struct {

@@ -88,7 +88,8 @@ type Reader interface {
 	User(Ref) (User, error)
 	// Users returns those of the numbered users that exist.
 	Users([]id.Number) ([]User, error)
-	// UserNumbers resolves refs, in order; 0 stands for nobody.
+	// UserNumbers resolves refs, in order; 0 stands for nobody, [Ambiguous] for
+	// more than one.
 	UserNumbers([]Ref) ([]id.Number, error)
 	// ListUsers returns at most limit users after a number.
 	ListUsers(f UserFilter, after id.Number, limit int) ([]User, error)
@@ -97,7 +98,7 @@ type Reader interface {
 	// bear the name.
 	Group(Ref) (Group, error)
 	Groups([]id.Number) ([]Group, error)
-	// GroupNumbers resolves refs, in order; 0 stands for none or more than one.
+	// GroupNumbers resolves refs, in order, as UserNumbers does.
 	GroupNumbers([]Ref) ([]id.Number, error)
 	ListGroups(f GroupFilter, after id.Number, limit int) ([]Group, error)
 

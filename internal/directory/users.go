@@ -89,8 +89,11 @@ func (t *tx) joinNew(u User, refs []Ref) error {
 	var edges []Edge
 	seen := map[id.Number]bool{}
 	for _, g := range groups {
-		if g == 0 {
+		switch g {
+		case 0:
 			return invalid("group.unknown", "groups", "One of the groups does not exist.")
+		case Ambiguous:
+			return ErrAmbiguous
 		}
 		if !seen[g] {
 			seen[g] = true

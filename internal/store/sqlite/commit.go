@@ -49,6 +49,12 @@ func (s *Store) Update(ctx context.Context, t id.Tenant, by directory.Author, fn
 	case <-s.closing:
 		return 0, errClosed
 	}
+	return s.outcome(r)
+}
+
+// outcome waits for what becomes of a request that was handed in. One that got
+// in behind the back of a committer that was ending is not carried out.
+func (s *Store) outcome(r *request) (directory.Revision, error) {
 	select {
 	case <-r.done:
 		return r.revision, r.err
@@ -58,7 +64,7 @@ func (s *Store) Update(ctx context.Context, t id.Tenant, by directory.Author, fn
 	case <-r.done:
 		return r.revision, r.err
 	default:
-		return 0, errClosed // it got in behind the committer's back
+		return 0, errClosed
 	}
 }
 

@@ -134,13 +134,17 @@ func scanNumber(row scanner) (id.Number, error) {
 }
 
 // numbers resolves refs in order, with at most one statement for each kind of
-// ref among them. What names nothing, or two things, is 0.
+// ref among them.
 func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
+	if len(refs) == 0 {
+		return nil, nil
+	}
 	out := make([]id.Number, len(refs))
 	if len(refs) == 1 {
 		number, count, err := r.number(n, refs[0])
-		if count == 1 {
-			out[0] = number
+		out[0] = number
+		if count > 1 {
+			out[0] = directory.Ambiguous
 		}
 		return out, err
 	}
@@ -175,7 +179,7 @@ func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
 			for _, i := range where[key] {
 				out[i] = id.Number(number)
 				if seen[key] {
-					out[i] = 0
+					out[i] = directory.Ambiguous
 				}
 			}
 			seen[key] = true

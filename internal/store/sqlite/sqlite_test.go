@@ -463,33 +463,3 @@ func TestADeletedTenantLeavesGravesAlone(t *testing.T) {
 		return nil
 	}, "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = 'tenant' WHERE m.type = 'table'"))
 }
-
-func TestACommitAndTheEndOfItsTenantInOneTransactionLeaveNoLog(t *testing.T) {
-	s := openIn(t, t.TempDir())
-	for round := range 20 {
-		tenant := fill(t, s, fmt.Sprint("t", round))
-		row, err := s.TenantByID(ctx, tenant)
-		must(t, err)
-		var all sync.WaitGroup
-		for i := range 4 {
-			all.Go(func() {
-				s.Update(ctx, tenant, directory.Author{}, func(w directory.Writer) error { return w.InsertGroup(&directory.Group{Name: fmt.Sprint(i)}) })
-			})
-		}
-		all.Go(func() {
-			_, err := s.Update(ctx, id.Tenant{}, directory.Author{}, func(w directory.Writer) error { return w.DeleteTenant(row) })
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		all.Wait()
-		for c, err := range s.Commits(ctx, tenant, 0) {
-			if err == nil {
-				t.Fatalf("the log of a deleted tenant still says %+v", c)
-			}
-			if !errors.Is(err, directory.NotFound) {
-				t.Fatal(err)
-			}
-		}
-	}
-}

@@ -1,0 +1,274 @@
+package directory
+
+import (
+	"context"
+	"time"
+
+	"roster/internal/id"
+	"roster/internal/index"
+)
+
+// Membership finds how one member stands directly in one group, whether or not
+// it holds now: [ErrNoMembership] if it does not stand there. It needs
+// [ReadMembers].
+func (d *Directory) Membership(ctx context.Context, p Principal, group Ref, member MemberRef) (Answer[Membership], error) {
+	return view(ctx, d, p, ReadMembers, func(l *look) (Membership, error) {
+		var zero Membership
+		g, err := l.Group(group)
+		if err != nil {
+			return zero, err
+		}
+		q := MembershipQuery{Group: g.Number, Limit: 1}
+		var m id.Member
+		if member.IsGroup {
+			child, err := l.Group(member.Ref)
+			if err != nil {
+				return zero, err
+			}
+			m = id.GroupMember(child.Number)
+		} else {
+			u, err := l.User(member.Ref)
+			if err != nil {
+				return zero, err
+			}
+			m = id.UserMember(u.Number)
+		}
+		q.After = MemberCursor(m) - 1
+		list, err := l.Memberships(q)
+		if err != nil {
+			return zero, err
+		}
+		if len(list) == 0 || list[0].Member != m {
+			return zero, ErrNoMembership
+		}
+		return list[0], nil
+	})
+}
+
+// ListMembers asks for a page of a group's members, or (with a Member instead)
+// of the groups that a member stands in.
+type ListMembers struct {
+	Page
+	Group  Ref
+	Member MemberRef
+
+	// Transitive includes those who are in through groups, and then lists users
+	// only (of a group) by ascending number.
+	Transitive bool
+
+	// Standing lists everyone who stands there directly, also those whose
+	// membership does not hold now and users who are not active.
+	Standing bool
+}
+
+// MemberOf is one entry of a list of members or of groups. Membership is zero
+// if it comes through groups alone.
+type MemberOf struct {
+	User       *User
+	Group      *Group
+	Membership Membership
+}
+
+// Members lists who is in a group. It needs [ReadMembers].
+func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
+	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
+		var none Found[MemberOf]
+		g, err := l.Group(in.Group)
+		if err != nil {
+			return none, err
+		}
+		limit := in.limit()
+		if in.Transitive {
+			numbers, err := l.membersAfter(g.Number, in.number(), limit+1)
+			if err != nil {
+				return none, err
+			}
+			page := found(numbers, limit, func(n id.Number) int64 { return int64(n) })
+			edges := make([]Edge, len(page.Items))
+			for i, n := range page.Items {
+				edges[i] = Edge{Group: g.Number, Member: id.UserMember(n)}
+			}
+			items, err := l.describe(edges, false)
+			return Found[MemberOf]{Items: items, Next: page.Next}, err
+		}
+		list, err := l.Memberships(MembershipQuery{Group: g.Number, After: max(in.After, 0), Limit: limit + 1, At: l.unless(in.Standing)})
+		if err != nil {
+			return none, err
+		}
+		page := found(list, limit, func(m Membership) int64 { return MemberCursor(m.Member) })
+		return l.describeAll(page, false)
+	})
+}
+
+// GroupsOf lists the groups that a member is in, by ascending number. It needs
+// [ReadMembers].
+func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
+	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
+		var none Found[MemberOf]
+		var m id.Member
+		if in.Member.IsGroup {
+			g, err := l.Group(in.Member.Ref)
+			if err != nil {
+				return none, err
+			}
+			m = id.GroupMember(g.Number)
+		} else {
+			u, err := l.User(in.Member.Ref)
+			if err != nil {
+				return none, err
+			}
+			m = id.UserMember(u.Number)
+			if !in.Standing && !u.ActiveAt(l.now()) {
+				return Found[MemberOf]{Items: []MemberOf{}}, nil
+			}
+		}
+		limit := in.limit()
+		if in.Transitive {
+			numbers, err := l.groupsOf(m)
+			if err != nil {
+				return none, err
+			}
+			edges := make([]Edge, 0, limit+1)
+			for _, n := range numbers {
+				if int64(n) > in.After && len(edges) <= limit {
+					edges = append(edges, Edge{Group: n, Member: m})
+				}
+			}
+			page := found(edges, limit, func(e Edge) int64 { return int64(e.Group) })
+			items, err := l.describe(page.Items, true)
+			return Found[MemberOf]{Items: items, Next: page.Next}, err
+		}
+		list, err := l.Memberships(MembershipQuery{Member: m, After: max(in.After, 0), Limit: limit + 1, At: l.unless(in.Standing)})
+		if err != nil {
+			return none, err
+		}
+		page := found(list, limit, func(m Membership) int64 { return int64(m.Group) })
+		return l.describeAll(page, true)
+	})
+}
+
+// unless is the moment at which memberships must hold, or none at all.
+func (l *look) unless(standing bool) time.Time {
+	if standing {
+		return time.Time{}
+	}
+	return l.now()
+}
+
+// describe looks up who or what is on the far side of the edges: their groups,
+// or else their members.
+func (l *look) describe(edges []Edge, groups bool) ([]MemberOf, error) {
+	list, err := l.Standing(edges)
+	if err != nil {
+		return nil, err
+	}
+	stands := make(map[Edge]Membership, len(list))
+	for _, m := range list {
+		if m.HoldsAt(l.now()) {
+			stands[m.Edge] = m
+		}
+	}
+	page := Found[Membership]{Items: make([]Membership, len(edges))}
+	for i, e := range edges {
+		page.Items[i] = stands[e]
+		page.Items[i].Edge = e
+	}
+	out, err := l.describeAll(page, groups)
+	for i := range out.Items {
+		if out.Items[i].Membership.Serial == 0 {
+			out.Items[i].Membership = Membership{}
+		}
+	}
+	return out.Items, err
+}
+
+func (l *look) describeAll(page Found[Membership], groups bool) (Found[MemberOf], error) {
+	out := Found[MemberOf]{Items: make([]MemberOf, 0, len(page.Items)), Next: page.Next}
+	var userNumbers, groupNumbers []id.Number
+	for _, m := range page.Items {
+		if groups {
+			groupNumbers = append(groupNumbers, m.Group)
+		} else if u, ok := m.Member.User(); ok {
+			userNumbers = append(userNumbers, u)
+		} else if g, ok := m.Member.Group(); ok {
+			groupNumbers = append(groupNumbers, g)
+		}
+	}
+	users, err := l.Users(userNumbers)
+	if err != nil {
+		return out, err
+	}
+	found, err := l.Groups(groupNumbers)
+	if err != nil {
+		return out, err
+	}
+	userBy := make(map[id.Number]*User, len(users))
+	for i := range users {
+		userBy[users[i].Number] = &users[i]
+	}
+	groupBy := make(map[id.Number]*Group, len(found))
+	for i := range found {
+		groupBy[found[i].Number] = &found[i]
+	}
+	for _, m := range page.Items {
+		entry := MemberOf{Membership: m}
+		if groups {
+			entry.Group = groupBy[m.Group]
+		} else if u, ok := m.Member.User(); ok {
+			entry.User = userBy[u]
+		} else if g, ok := m.Member.Group(); ok {
+			entry.Group = groupBy[g]
+		}
+		if entry.User != nil || entry.Group != nil {
+			out.Items = append(out.Items, entry)
+		}
+	}
+	return out, nil
+}
+
+// membersAfter returns the users in a group, directly and through groups, after
+// a number: from the index if it is at this transaction's revision.
+func (l *look) membersAfter(group, after id.Number, limit int) ([]id.Number, error) {
+	st, err := l.picture()
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return l.MembersOf(group, l.now(), after, limit)
+	}
+	return st.MembersAfter(group, after, l.now().UnixMicro(), true, limit), nil
+}
+
+// groupsOf returns the groups that a member is in, directly and through groups.
+func (l *look) groupsOf(m id.Member) ([]id.Number, error) {
+	st, err := l.picture()
+	if err != nil {
+		return nil, err
+	}
+	if st == nil {
+		return l.Reader.GroupsOf(m, l.now())
+	}
+	if u, ok := m.User(); ok {
+		return st.Groups(u, l.now().UnixMicro(), true), nil
+	}
+	g, _ := m.Group()
+	return st.Parents(g, l.now().UnixMicro(), true), nil
+}
+
+// picture returns the index of the tenant if it is at exactly the revision of
+// this transaction, so that one answer is about one state; nil otherwise.
+func (l *look) picture() (*index.State, error) {
+	rev, err := l.Revision()
+	if err != nil {
+		return nil, err
+	}
+	st := l.d.index.Get(l.p.Tenant)
+	if st == nil {
+		l.d.warm(l.p.Tenant)
+		return nil, nil
+	}
+	if Revision(st.Revision()) != rev {
+		return nil, nil
+	}
+	return st, nil
+}
