@@ -855,7 +855,7 @@ func TestNamesAreOneInEveryLetterCase(t *testing.T) {
 		if once, twice := directory.FoldName(s), directory.FoldName(directory.FoldName(s)); once != twice {
 			t.Fatalf("FoldName(%q) is %q and folded again %q", s, once, twice)
 		}
-		if up := strings.ToUpper(s); strings.ToLower(up) == strings.ToLower(s) && isASCII(s) && directory.FoldName(up) != directory.FoldName(s) {
+		if up := strings.ToUpper(s); isASCII(s) && directory.FoldName(up) != directory.FoldName(s) {
 			t.Fatalf("%q and %q are not one", s, up)
 		}
 	})
@@ -929,10 +929,7 @@ func TestBadInputIsRefusedAndLeavesNothing(t *testing.T) {
 		in.Kind, in.Hash = "k", []byte("h")
 		return func() error { return drop(w.CreateCredential(ctx, w.admin, in)) }
 	}
-	var names []string
-	for _, bad := range []string{"", " ", " a", "a ", "a\nb", "a\tb", "a\x00b", "a\x7fb", "\xff", long} {
-		names = append(names, bad)
-	}
+	names := []string{"", " ", " a", "a ", "a\nb", "a\tb", "a\x00b", "a\x7fb", "\xff", long}
 	cases := map[string]func() error{
 		"address":            user(directory.NewUser{Name: "x", Email: "Ann <ann@example.com>"}),
 		"address with space": user(directory.NewUser{Name: "x", Email: "a b@example.com"}),

@@ -25,7 +25,6 @@ type writer struct {
 	name  string
 	users int
 	in    map[string]bool // who is in the group, as acknowledged
-	batch int             // users made for batches so far
 
 	// doubt is the request whose answer did not come: it happened as a whole or
 	// not at all.

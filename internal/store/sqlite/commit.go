@@ -223,6 +223,7 @@ func (m *committer) undo() {
 	m.rows, m.counters, m.used = nil, nil, nil
 	m.names.forget()
 	m.pending = m.pending[:0]
+	m.c.lost = nil
 }
 
 func (m *committer) begin(ctx context.Context) error {
@@ -284,6 +285,9 @@ func broken(err error) error { return fmt.Errorf("%w: %w", errBroken, err) }
 func (m *committer) run(r *request) error {
 	ctx := context.Background()
 	row, err := m.row(ctx, r.tenant)
+	if m.c.lost != nil {
+		return broken(m.c.lost)
+	}
 	if err != nil {
 		r.err = classify(err)
 		return nil
@@ -301,10 +305,11 @@ func (m *committer) run(r *request) error {
 	}
 	r.err, r.revision, r.deleted = classify(err), row.revision, w.deleted
 	switch {
-	case fatal(err):
+	case m.c.lost != nil:
 		// The database may have ended the transaction by itself, and what came
 		// after would be kept one statement at a time.
-		return broken(err)
+		r.err = nil
+		return broken(m.c.lost)
 	case err == nil:
 		for _, t := range w.deleted {
 			delete(m.rows, t)

@@ -17,6 +17,19 @@ type conn struct {
 	c     *sql.Conn
 	stmts map[string]*sql.Stmt
 	count int // statements run, for tests of how many an operation takes
+
+	// lost is the first error, since it was last nil, after which the open
+	// transaction may be gone; see [fatal]. Whoever runs a transaction looks
+	// here, because the function in it may have kept the error to itself.
+	lost error
+}
+
+// watch notes an error that may have cost the transaction.
+func (c *conn) watch(err error) error {
+	if c.lost == nil && err != nil && fatal(err) {
+		c.lost = err
+	}
+	return err
 }
 
 func (s *Store) connect(ctx context.Context) (*conn, error) {
@@ -62,7 +75,7 @@ func (c *conn) affect(ctx context.Context, query string, args ...any) (int64, er
 	c.count++
 	res, err := st.ExecContext(ctx, args...)
 	if err != nil {
-		return 0, err
+		return 0, c.watch(err)
 	}
 	return res.RowsAffected()
 }
@@ -73,7 +86,8 @@ func (c *conn) query(ctx context.Context, query string, args ...any) (*sql.Rows,
 		return nil, err
 	}
 	c.count++
-	return st.QueryContext(ctx, args...)
+	rows, err := st.QueryContext(ctx, args...)
+	return rows, c.watch(err)
 }
 
 // scanner is a row that can be read.
@@ -83,13 +97,21 @@ type failed struct{ err error }
 
 func (f failed) Scan(...any) error { return f.err }
 
+// single is the only row of a query.
+type single struct {
+	c   *conn
+	row *sql.Row
+}
+
+func (s single) Scan(dest ...any) error { return s.c.watch(s.row.Scan(dest...)) }
+
 func (c *conn) row(ctx context.Context, query string, args ...any) scanner {
 	st, err := c.prepare(query)
 	if err != nil {
 		return failed{err}
 	}
 	c.count++
-	return st.QueryRowContext(ctx, args...)
+	return single{c, st.QueryRowContext(ctx, args...)}
 }
 
 // each calls fn for every row of the query.
@@ -104,7 +126,7 @@ func (c *conn) each(ctx context.Context, fn func(scanner) error, query string, a
 			return err
 		}
 	}
-	return rows.Err()
+	return c.watch(rows.Err())
 }
 
 // all reads every row of the query with one scan function.

@@ -165,7 +165,7 @@ func (g graph) compare(r directory.Reader, at time.Time) error {
 				members[group] = append(members[group], n)
 			}
 			if got, err := r.Check(n, group, at); err != nil || got != is {
-				return fmt.Errorf("Check of user %d in group %d is %v, %v; want %v", n, group, got, err, is)
+				return fmt.Errorf("method Check of user %d in group %d is %v, %v; want %v", n, group, got, err, is)
 			}
 		}
 	}

@@ -364,13 +364,13 @@ var revisions = []testCase{
 				}
 			}
 			if got, err := wr.User(directory.ByName("ANN")); err != nil || got.Number != u.Number {
-				return fmt.Errorf("User is %v, %v", got, err)
+				return fmt.Errorf("method User is %v, %v", got, err)
 			}
 			if got, err := wr.Check(u.Number, top.Number, wr.At()); err != nil || !got {
-				return fmt.Errorf("Check is %v, %v", got, err)
+				return fmt.Errorf("method Check is %v, %v", got, err)
 			}
 			if got, err := wr.Granting(); err != nil || len(got) != 1 {
-				return fmt.Errorf("Granting is %v, %v", got, err)
+				return fmt.Errorf("method Granting is %v, %v", got, err)
 			}
 			for _, q := range []directory.MembershipQuery{{Group: g.Number, Limit: 10}, {Member: id.UserMember(u.Number), Limit: 10}} {
 				if got, err := wr.Memberships(q); err != nil || len(got) != 1 || got[0].Reason != "why" {
