@@ -13,7 +13,8 @@ test:
 
 # The race detector needs cgo, and so a C compiler.
 race:
-	CGO_ENABLED=1 go test -race ./internal/index ./internal/directory ./internal/store/... ./internal/authn ./internal/server ./bench/load
+	CGO_ENABLED=1 go test -race -rapid.checks=10 ./internal/index ./internal/directory ./internal/store/sqlite
+	CGO_ENABLED=1 go test -race ./internal/authn ./internal/server ./bench/load
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
