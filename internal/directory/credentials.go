@@ -54,6 +54,9 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 	if in.Grants.Has(Platform) && !p.Tenant.IsZero() {
 		return Answer[Credential]{}, invalid("grant.range", "grants", "A tenant's credential cannot carry platform.")
 	}
+	if err := p.mayName(in.Code); err != nil {
+		return Answer[Credential]{}, err
+	}
 	return write(ctx, d, p, ManageKeys, func(t *tx) (Credential, error) {
 		c := Credential{
 			ID: in.ID, Code: in.Code, Kind: in.Kind, Name: in.Name, Handle: in.Handle, Parent: in.Parent,

@@ -36,6 +36,9 @@ func (d *Directory) CreateGroup(ctx context.Context, p Principal, in NewGroup) (
 	if err := checkGroup(g); err != nil {
 		return Answer[Group]{}, err
 	}
+	if err := p.mayName(in.Code); err != nil {
+		return Answer[Group]{}, err
+	}
 	return write(ctx, d, p, WriteGroups, func(t *tx) (Group, error) {
 		g := g
 		if err := t.mustHold(g.Grants, "That group"); err != nil {

@@ -60,3 +60,14 @@ var ErrReplayed = &Error{Kind: Conflict, Code: "idempotency.replayed", Detail: "
 func (p Principal) actor() Actor {
 	return Actor{Credential: p.Credential, User: p.User, Name: p.Name}
 }
+
+// mayName refuses a principal of one tenant that would choose codes: they are
+// counted across the deployment, so one tenant could use up everybody's.
+func (p Principal) mayName(codes ...int64) error {
+	for _, code := range codes {
+		if code != 0 && !p.Grants.Has(Platform) {
+			return forbidden("code.platform", "Only the platform's own credentials may choose codes.")
+		}
+	}
+	return nil
+}

@@ -1163,3 +1163,22 @@ func TestACheckByIDsAllocatesNothing(t *testing.T) {
 		t.Errorf("a check by ids takes %v allocations, want none", allocs)
 	}
 }
+
+func TestOnlyThePlatformChoosesCodes(t *testing.T) {
+	w := newWorld(t)
+	tenants := w.admin
+	tenants.Grants = directory.Admin
+	for what, fn := range map[string]func() error{
+		"user's":   func() error { return drop(w.CreateUser(ctx, tenants, directory.NewUser{Name: "x", Code: 900})) },
+		"person's": func() error { return drop(w.CreateUser(ctx, tenants, directory.NewUser{Name: "x", PersonCode: 900})) },
+		"group's":  func() error { return drop(w.CreateGroup(ctx, tenants, directory.NewGroup{Name: "x", Code: 900})) },
+		"credential's": func() error {
+			return drop(w.CreateCredential(ctx, tenants, directory.NewCredential{Kind: "k", Hash: []byte("h"), Code: 900}))
+		},
+	} {
+		w.refused("a tenant's own key choosing a "+what+" code", directory.Forbidden, fn)
+	}
+	if _, err := w.CreateUser(ctx, w.admin, directory.NewUser{Name: "x", Code: 900}); err != nil {
+		t.Errorf("the platform choosing a code: %v", err)
+	}
+}

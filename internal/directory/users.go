@@ -59,6 +59,9 @@ func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (An
 	if err := checkUser(u); err != nil {
 		return Answer[User]{}, err
 	}
+	if err := p.mayName(in.Code, in.PersonCode); err != nil {
+		return Answer[User]{}, err
+	}
 	return write(ctx, d, p, need, func(t *tx) (User, error) {
 		u := u
 		if err := t.InsertUser(&u); err != nil {
