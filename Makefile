@@ -13,7 +13,7 @@ test:
 
 # The race detector needs cgo, and so a C compiler.
 race:
-	CGO_ENABLED=1 go test -race -rapid.checks=10 ./internal/index ./internal/directory ./internal/store/sqlite
+	CGO_ENABLED=1 go test -race ./internal/index ./internal/directory ./internal/store/sqlite -rapid.checks=10
 	CGO_ENABLED=1 go test -race ./internal/authn ./internal/server ./bench/load
 
 lint:
