@@ -38,9 +38,6 @@ func ByUser(u id.User) Ref { return Ref{Kind: RefID, UUID: u} }
 // ByGroup names a group by id.
 func ByGroup(g id.Group) Ref { return Ref{Kind: RefID, UUID: g} }
 
-// ByUUID names a user or group by id.
-func ByUUID[T id.UUID](u T) Ref { return Ref{Kind: RefID, UUID: u} }
-
 // ByNumber names by number within the tenant. A number out of range names nothing.
 func ByNumber(n int64) Ref { return Ref{Kind: RefNumber, Int: n} }
 

@@ -110,11 +110,6 @@ func (d *Directory) OnlyTenant(ctx context.Context) (Tenant, error) {
 	return list[0], nil
 }
 
-// TenantByID finds a tenant by id, as [Directory.FindTenant] does.
-func (d *Directory) TenantByID(ctx context.Context, t id.Tenant) (Tenant, error) {
-	return d.store.TenantByID(ctx, t)
-}
-
 // Tenant returns the principal's own tenant. Any principal may ask.
 func (d *Directory) Tenant(ctx context.Context, p Principal) (Answer[Tenant], error) {
 	return view(ctx, d, p, 0, func(l *look) (Tenant, error) { return l.Tenant() })

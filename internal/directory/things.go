@@ -193,11 +193,3 @@ func MemberCursor(m id.Member) int64 {
 	}
 	return int64(id.MaxNumber) + int64(m)
 }
-
-// MemberAt is the inverse of [MemberCursor].
-func MemberAt(cursor int64) id.Member {
-	if cursor <= int64(id.MaxNumber) {
-		return id.GroupMember(id.Number(cursor))
-	}
-	return id.UserMember(id.Number(cursor - int64(id.MaxNumber)))
-}

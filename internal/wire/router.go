@@ -144,28 +144,38 @@ func (n *node) find(segments []string, fold bool, values []string) (*node, []str
 // ServeHTTP answers with the handler of the path and method. HEAD falls back to
 // GET.
 func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	segments, ok := rt.split(r.URL.EscapedPath())
+	n, h := rt.match(r, r.Method, r.URL.EscapedPath())
+	if n != nil && h == nil && r.Method == http.MethodHead {
+		n, h = rt.match(r, http.MethodGet, r.URL.EscapedPath())
+	}
+	switch {
+	case n == nil:
+		h = rt.NotFound
+	case h == nil:
+		h = rt.MethodNotAllowed(n.methods())
+	}
+	h.ServeHTTP(w, r)
+}
+
+// match finds the node of a path, nil if there is none, and its handler for a
+// method, nil if there is none; with both it sets the path's parameters on r.
+func (rt *Router) match(r *http.Request, method, escapedPath string) (*node, http.Handler) {
+	segments, ok := rt.split(escapedPath)
 	if !ok {
-		rt.NotFound.ServeHTTP(w, r)
-		return
+		return nil, nil
 	}
 	n, values := rt.root.find(segments, rt.paths.FoldCase, nil)
 	if n == nil {
-		rt.NotFound.ServeHTTP(w, r)
-		return
+		return nil, nil
 	}
-	t, ok := n.handlers[r.Method]
-	if !ok && r.Method == http.MethodHead {
-		t, ok = n.handlers[http.MethodGet]
-	}
+	t, ok := n.handlers[method]
 	if !ok {
-		rt.MethodNotAllowed(n.methods()).ServeHTTP(w, r)
-		return
+		return n, nil
 	}
 	for i, name := range t.names {
 		r.SetPathValue(name, values[i])
 	}
-	t.handler.ServeHTTP(w, r)
+	return n, t.handler
 }
 
 func (n *node) methods() []string {
@@ -181,20 +191,9 @@ func (n *node) methods() []string {
 // on r, for dialects whose method is inside the body. allow lists the methods of
 // the path, nil if there is no such path.
 func (rt *Router) Lookup(r *http.Request, method, escapedPath string) (h http.Handler, allow []string) {
-	segments, ok := rt.split(escapedPath)
-	if !ok {
-		return nil, nil
-	}
-	n, values := rt.root.find(segments, rt.paths.FoldCase, nil)
+	n, h := rt.match(r, method, escapedPath)
 	if n == nil {
 		return nil, nil
 	}
-	t, ok := n.handlers[method]
-	if !ok {
-		return nil, n.methods()
-	}
-	for i, name := range t.names {
-		r.SetPathValue(name, values[i])
-	}
-	return t.handler, n.methods()
+	return h, n.methods()
 }
