@@ -93,6 +93,8 @@ type Reader interface {
 	UserNumbers([]Ref) ([]id.Number, error)
 	// ListUsers returns at most limit users after a number.
 	ListUsers(f UserFilter, after id.Number, limit int) ([]User, error)
+	// CountUsers counts all of them, which takes as long as there are many.
+	CountUsers() (int64, error)
 
 	// Group finds one group; ErrNoGroup if there is none, ErrAmbiguous if two
 	// bear the name.
@@ -107,6 +109,10 @@ type Reader interface {
 	Standing([]Edge) ([]Membership, error)
 	// Memberships returns a page of memberships with who added them.
 	Memberships(MembershipQuery) ([]Membership, error)
+	// MembershipsOf returns the memberships of these members that hold at a
+	// moment (whatever their dates say if it is zero), those of users who are
+	// not active left out, by member and then by group.
+	MembershipsOf(members []id.Member, at time.Time) ([]Membership, error)
 	// Links returns the memberships of groups in groups where the member is one
 	// of these (up), or where the group is (down).
 	Links(of []id.Number, up bool) ([]Membership, error)
@@ -193,11 +199,16 @@ type Kept struct {
 type UserFilter struct {
 	NamePrefix string // folded
 	Suspended  *bool
+
+	// Descending lists those below the number that the list starts after,
+	// greatest first; from the greatest of all if that is 0.
+	Descending bool
 }
 
 // GroupFilter narrows a list of groups; zero fields do not.
 type GroupFilter struct {
 	NamePrefix string // folded
+	Descending bool   // as in [UserFilter]
 }
 
 // MembershipQuery asks for the memberships of one group (Member zero) or of one
@@ -210,6 +221,13 @@ type MembershipQuery struct {
 	After int64 // the [MemberCursor] (or group number) of the previous page's last; 0 to start
 	Limit int
 
+	// Joining lists in the order of joining instead: After is a serial. It
+	// leaves groups out of a group's members. Descending lists those who joined
+	// before After (before all if it is 0), the last to join first. A page
+	// costs what the group is large.
+	Joining    bool
+	Descending bool
+
 	// At leaves out memberships that do not hold then, and users not active.
 	// The zero time leaves out nothing.
 	At time.Time
@@ -219,8 +237,12 @@ type MembershipQuery struct {
 type CredentialQuery struct {
 	Kind   CredentialKind
 	User   id.User
+	Users  []id.User // of any of these, unless it is nil
 	Parent id.Credential
 	Handle string
+
+	// Descending is as in [UserFilter], by code.
+	Descending bool
 
 	// Expired leaves only those that had expired by then.
 	Expired time.Time

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
+	"strings"
 	"time"
 
 	"roster/internal/directory"
@@ -69,7 +71,7 @@ func (r *reader) Credential(c id.Credential) (directory.Credential, error) {
 
 // Credentials implements [directory.Reader].
 func (r *reader) Credentials(q directory.CredentialQuery, after int64, limit int) ([]directory.Credential, error) {
-	where, args := " WHERE c.tenant = ? AND c.code > ?", []any{r.pk, after}
+	where, order, args := keyset("c.code", after, q.Descending, r.pk)
 	if q.Kind != "" {
 		where += " AND c.kind = ?"
 		args = append(args, string(q.Kind))
@@ -77,6 +79,13 @@ func (r *reader) Credentials(q directory.CredentialQuery, after int64, limit int
 	if !q.User.IsZero() {
 		where += " AND c.user = ?"
 		args = append(args, q.User[:])
+	}
+	if q.Users != nil && len(q.Users) == 0 {
+		return nil, nil
+	}
+	if q.Users != nil {
+		where += " AND c.user IN (SELECT unhex(value) FROM json_each(?))"
+		args = append(args, hexes(q.Users))
 	}
 	if !q.Parent.IsZero() {
 		where += " AND c.parent = ?"
@@ -91,7 +100,16 @@ func (r *reader) Credentials(q directory.CredentialQuery, after int64, limit int
 		args = append(args, micros(q.Expired))
 	}
 	args = append(args, limit)
-	return all(r.ctx, r.c, scanCredential, "SELECT "+credentialColumns+fromCredentials+where+" ORDER BY c.code LIMIT ?", args...)
+	return all(r.ctx, r.c, scanCredential, "SELECT "+credentialColumns+fromCredentials+" WHERE c.tenant = ?"+where+order+" LIMIT ?", args...)
+}
+
+// hexes is a list of ids as a JSON array of hexadecimal texts.
+func hexes[T id.UUID](ids []T) string {
+	texts := make([]string, len(ids))
+	for i, u := range ids {
+		texts[i] = hex.EncodeToString(u[:])
+	}
+	return `["` + strings.Join(texts, `","`) + `"]`
 }
 
 // InsertCredential implements [directory.Writer].

@@ -95,6 +95,9 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 		holds = " AND " + valid + " AND (e.member < 0 OR EXISTS (SELECT 1 FROM users u WHERE u.tenant = e.tenant AND u.number = e.member AND " + active + "))"
 		when = []any{at, at, at}
 	}
+	if q.Joining {
+		return r.joined(q, columns, log, holds, when)
+	}
 	if q.Member != 0 {
 		args := append([]any{r.pk, int64(q.Member), q.After}, append(when, q.Limit)...)
 		return all(r.ctx, r.c, scanMembership, columns+` FROM edges b INDEXED BY edges_member
@@ -119,6 +122,38 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 	users, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
 		" WHERE e.tenant = ? AND e.grp = ? AND e.member > ?"+holds+" ORDER BY e.member LIMIT ?", args...)
 	return append(list, users...), err
+}
+
+// joined answers a query for memberships in the order of joining. There is no
+// B-tree in that order, so all of the group, or of the member, is looked at.
+func (r *reader) joined(q directory.MembershipQuery, columns, log, holds string, when []any) ([]directory.Membership, error) {
+	where, order, args := keyset("e.serial", q.After, q.Descending, r.pk)
+	after := args[1]
+	if q.Member != 0 {
+		args := append([]any{r.pk, int64(q.Member), after}, append(when, q.Limit)...)
+		return all(r.ctx, r.c, scanMembership, columns+` FROM edges b INDEXED BY edges_member
+ CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+log+
+			" WHERE b.tenant = ? AND b.member = ?"+where+holds+order+" LIMIT ?", args...)
+	}
+	// Who added them is looked up for those on the page alone.
+	args = append([]any{r.pk, int64(q.Group), after}, append(when, q.Limit, r.pk, int64(q.Group))...)
+	return all(r.ctx, r.c, scanMembership, columns+" FROM (SELECT e.member FROM edges e WHERE e.tenant = ? AND e.grp = ? AND e.member > 0"+where+holds+order+
+		" LIMIT ?) page CROSS JOIN edges e ON e.tenant = ? AND e.grp = ? AND e.member = page.member"+log+order, args...)
+}
+
+// MembershipsOf implements [directory.Reader].
+func (r *reader) MembershipsOf(members []id.Member, at time.Time) ([]directory.Membership, error) {
+	if len(members) == 0 {
+		return nil, nil
+	}
+	query := "SELECT " + standingColumns + ` FROM json_each(?) j CROSS JOIN edges b INDEXED BY edges_member ON b.tenant = ? AND b.member = j.value
+ CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`
+	args := []any{integers(members), r.pk}
+	if !at.IsZero() {
+		query += " WHERE " + valid + " AND (e.member < 0 OR EXISTS (SELECT 1 FROM users u WHERE u.tenant = e.tenant AND u.number = e.member AND " + active + "))"
+		args = append(args, micros(at), micros(at), micros(at))
+	}
+	return all(r.ctx, r.c, scanStanding, query+" ORDER BY e.member, e.grp", args...)
 }
 
 // Links implements [directory.Reader].

@@ -70,7 +70,7 @@ func (r *reader) GroupNumbers(refs []directory.Ref) ([]id.Number, error) {
 
 // ListGroups implements [directory.Reader].
 func (r *reader) ListGroups(f directory.GroupFilter, after id.Number, limit int) ([]directory.Group, error) {
-	where, args := " AND number > ?", []any{r.pk, int64(after)}
+	where, order, args := keyset("number", int64(after), f.Descending, r.pk)
 	if f.NamePrefix != "" {
 		where += " AND name_fold >= ?"
 		args = append(args, f.NamePrefix)
@@ -80,7 +80,7 @@ func (r *reader) ListGroups(f directory.GroupFilter, after id.Number, limit int)
 		}
 	}
 	args = append(args, limit)
-	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = ?"+where+" ORDER BY number LIMIT ?", args...)
+	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = ?"+where+order+" LIMIT ?", args...)
 }
 
 // Granting implements [directory.Reader].

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"roster/internal/directory"
@@ -236,4 +237,16 @@ func prefixEnd(prefix string) string {
 		}
 	}
 	return ""
+}
+
+// keyset is the condition and the order of a page of a list by an ascending or
+// descending key, with the arguments up to there.
+func keyset(key string, after int64, descending bool, pk int64) (where, order string, args []any) {
+	if !descending {
+		return " AND " + key + " > ?", " ORDER BY " + key, []any{pk, after}
+	}
+	if after == 0 {
+		after = math.MaxInt64
+	}
+	return " AND " + key + " < ?", " ORDER BY " + key + " DESC", []any{pk, after}
 }

@@ -70,7 +70,7 @@ func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
 
 // ListUsers implements [directory.Reader].
 func (r *reader) ListUsers(f directory.UserFilter, after id.Number, limit int) ([]directory.User, error) {
-	where, args := " AND u.number > ?", []any{r.pk, int64(after)}
+	where, order, args := keyset("u.number", int64(after), f.Descending, r.pk)
 	if f.NamePrefix != "" {
 		where += " AND u.name_fold >= ?"
 		args = append(args, f.NamePrefix)
@@ -84,7 +84,13 @@ func (r *reader) ListUsers(f directory.UserFilter, after id.Number, limit int) (
 		args = append(args, *f.Suspended)
 	}
 	args = append(args, limit)
-	return all(r.ctx, r.c, scanUser, "SELECT "+userColumns+fromUsers+where+" ORDER BY u.number LIMIT ?", args...)
+	return all(r.ctx, r.c, scanUser, "SELECT "+userColumns+fromUsers+where+order+" LIMIT ?", args...)
+}
+
+// CountUsers implements [directory.Reader].
+func (r *reader) CountUsers() (n int64, err error) {
+	err = r.c.row(r.ctx, "SELECT count(*) FROM users WHERE tenant = ?", r.pk).Scan(&n)
+	return n, err
 }
 
 // InsertUser implements [directory.Writer].

@@ -122,6 +122,13 @@ var walls = []testCase{
 				y, err2 := r.Memberships(directory.MembershipQuery{Member: 1, Limit: 100, At: start})
 				return []any{x, y}, errors.Join(err, err2)
 			}},
+			"MembershipsOf": {own: func(r directory.Reader) (any, error) {
+				return r.MembershipsOf([]id.Member{id.UserMember(1), id.UserMember(2)}, start)
+			}},
+			"CountUsers": {own: func(r directory.Reader) (any, error) {
+				n, err := r.CountUsers()
+				return make([]int, n), err
+			}},
 			"Links": {own: func(r directory.Reader) (any, error) {
 				x, err := r.Links([]id.Number{1, 2}, true)
 				y, err2 := r.Links([]id.Number{1, 2}, false)
@@ -148,7 +155,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembersOf": 2, "GroupsOf": 2, "Granting": 1, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "MembersOf": 2, "GroupsOf": 2, "Granting": 1, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name
