@@ -415,5 +415,8 @@ func (p Principal) may(need Grants) error {
 	if !p.Grants.Has(need) {
 		return forbidden("grant.missing", "This credential does not hold %s.", need&^p.Grants.closed())
 	}
+	if p.Within != nil && !p.heeds {
+		return forbidden("principal.bounded", "This credential is limited to some groups and cannot do this.")
+	}
 	return nil
 }

@@ -15,6 +15,9 @@ type item struct {
 // change makes and ends memberships: every way to do so comes through here, so
 // the rules are kept here. Results are by item index, additions first.
 func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Result, error) {
+	if mode == EachAlone {
+		return (&alone{tx: t, standing: s, keep: keep}).change(add, remove)
+	}
 	s.From, s.Until = exact(s.From), exact(s.Until)
 	if err := t.refuseCycles(add); err != nil {
 		return nil, err

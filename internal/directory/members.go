@@ -22,8 +22,9 @@ type Mode uint8
 
 // The modes.
 const (
-	Atomic Mode = iota // nothing is done
-	Each               // the others are done
+	Atomic    Mode = iota // nothing is done
+	Each                  // the others are done
+	EachAlone             // so they are if a rule or the store refuses one of the items
 )
 
 // Outcome is what became of one item of a batch.
@@ -76,13 +77,13 @@ type MembersResult struct {
 
 // ChangeMembers adds and removes members of one group in one transaction and a
 // number of statements that does not depend on how many. It needs
-// [WriteMembers] and whatever the group confers.
+// [WriteMembers] and whatever the group confers, and heeds [Within].
 func (d *Directory) ChangeMembers(ctx context.Context, p Principal, in MembersChange) (Answer[MembersResult], error) {
 	if err := checkBatch(len(in.Add)+len(in.Remove), in.Standing); err != nil {
 		return Answer[MembersResult]{}, err
 	}
-	return write(ctx, d, p, WriteMembers, func(t *tx) (MembersResult, error) {
-		g, err := t.Writer.Group(in.Group)
+	return write(ctx, d, p.heeding(), WriteMembers, func(t *tx) (MembersResult, error) {
+		g, err := t.group(in.Group)
 		if err != nil {
 			return MembersResult{}, err
 		}
@@ -117,28 +118,36 @@ type GroupsChange struct {
 	// Replace takes the member out of every group that is not in Add.
 	Replace bool
 
+	// Named asks for what the groups are called.
+	Named bool
+
 	// AtMost and AtLeast, unless zero, are how many groups the member may stand
 	// in directly when all is done; outside of that nothing is done.
 	AtMost, AtLeast int
 }
 
 // GroupsResult says what became of each item of a [GroupsChange], in order.
-// Left are the groups taken away by Replace.
+// Left are the groups taken away by Replace; Stuck are those it could not take
+// away, in the mode [EachAlone].
 type GroupsResult struct {
 	Member id.Member
 	Add    []Result
 	Remove []Result
 	Left   []Edge
+	Stuck  []Result
+
+	// Named are the groups in all of these, if that was asked for.
+	Named map[id.Number]Group
 }
 
 // ChangeGroups changes which groups one member stands in, in one transaction and
 // a number of statements that does not depend on how many. It needs
-// [WriteMembers] and whatever the groups confer.
+// [WriteMembers] and whatever the groups confer, and heeds [Within].
 func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChange) (Answer[GroupsResult], error) {
 	if err := checkBatch(len(in.Add)+len(in.Remove), in.Standing); err != nil {
 		return Answer[GroupsResult]{}, err
 	}
-	return write(ctx, d, p, WriteMembers, func(t *tx) (GroupsResult, error) {
+	return write(ctx, d, p.heeding(), WriteMembers, func(t *tx) (GroupsResult, error) {
 		members, err := t.members([]MemberRef{in.Member})
 		if err != nil {
 			return GroupsResult{}, err
@@ -147,7 +156,7 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 			return GroupsResult{}, members[0].problem
 		}
 		member := members[0].edge.Member
-		groups, err := t.Writer.GroupNumbers(slices.Concat(in.Add, in.Remove))
+		groups, err := t.groupNumbers(slices.Concat(in.Add, in.Remove))
 		if err != nil {
 			return GroupsResult{}, err
 		}
@@ -167,7 +176,7 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 				wanted[i.edge.Group] = true
 			}
 			for _, e := range all {
-				if !wanted[e.Group] {
+				if !wanted[e.Group] && p.sees(e.Group) {
 					remove = append(remove, item{edge: e})
 				}
 			}
@@ -179,8 +188,21 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 		named := len(in.Add) + len(in.Remove)
 		out.Add, out.Remove = results[:len(add)], results[len(add):named]
 		for _, r := range results[named:] {
-			if r.Outcome == Removed {
+			switch r.Outcome {
+			case Removed:
 				out.Left = append(out.Left, r.Edge)
+			case Bad:
+				out.Stuck = append(out.Stuck, r)
+			}
+		}
+		if in.Named {
+			list, err := t.Writer.Groups(groupsAmong(edgesIn(add), edgesIn(remove)))
+			if err != nil {
+				return GroupsResult{}, err
+			}
+			out.Named = make(map[id.Number]Group, len(list))
+			for _, g := range list {
+				out.Named[g.Number] = g
 			}
 		}
 		if in.AtMost == 0 && in.AtLeast == 0 {
@@ -225,7 +247,8 @@ func checkBatch(n int, s Standing) error {
 	return checkText("reason", s.Reason, MaxReason)
 }
 
-// members resolves who is named, in order, into items without a group.
+// members resolves who is named, in order, into items without a group. Who is
+// beyond the principal's bound is not there.
 func (t *tx) members(refs []MemberRef) ([]item, error) {
 	var users, groups []Ref
 	for _, r := range refs {
@@ -259,7 +282,7 @@ func (t *tx) members(refs []MemberRef) ([]item, error) {
 			items[i].edge.Member = id.UserMember(n)
 		}
 	}
-	return items, nil
+	return items, t.conceal(items)
 }
 
 // missing says what is wrong with what a ref was resolved to; nil if nothing is.

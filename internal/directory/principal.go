@@ -24,6 +24,12 @@ type Principal struct {
 	// Grants is the upper bound the credential sets.
 	Grants Grants
 
+	// Within, unless nil, bounds the principal to part of the tenant; see [Within].
+	Within *Within
+
+	// heeds is set by operations that know what to make of Within.
+	heeds bool
+
 	// Name is what the change log shows for the actor, for people to read.
 	Name string
 

@@ -122,6 +122,9 @@ type Reader interface {
 	Check(user, group id.Number, at time.Time) (bool, error)
 	MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error)
 	GroupsOf(m id.Member, at time.Time) ([]id.Number, error)
+	// Placements returns where users stand at one moment, directly or through
+	// groups, by user and then by group. It does not ask whether they are active.
+	Placements(users []id.Number, at time.Time) ([]Edge, error)
 
 	// Granting returns every group that carries grants.
 	Granting() ([]Group, error)
@@ -152,6 +155,12 @@ type Writer interface {
 	// Outcome is the revision that [Store.Update] would return if the
 	// transaction ended here.
 	Outcome() Revision
+
+	// Try runs fn. If fn fails, what it wrote is undone, the error comes back
+	// with its kind, and the transaction goes on. It does not after an error
+	// that is [Unavailable]: that one ends it, whatever the caller does. Calls
+	// do not nest.
+	Try(fn func() error) error
 
 	// InsertTenant works in the platform's own log only. It fills what is zero
 	// of ID and Code.

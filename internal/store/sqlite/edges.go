@@ -201,6 +201,25 @@ func (r *reader) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) {
 		r.pk, int64(m), now, now, r.pk, now, now, int64(m), r.pk, int64(m), now)
 }
 
+// Placements implements [directory.Reader].
+func (r *reader) Placements(users []id.Number, at time.Time) ([]directory.Edge, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	now := micros(at)
+	return all(r.ctx, r.c, scanEdge, `WITH RECURSIVE up(m, g) AS (
+ SELECT e.member, e.grp FROM json_each(?) j CROSS JOIN edges e ON e.tenant = ? AND e.member = j.value AND `+valid+`
+ UNION SELECT up.m, e.grp FROM up CROSS JOIN edges e ON e.tenant = ? AND e.member = -up.g AND `+valid+`)
+ SELECT g, m FROM up ORDER BY m, g`,
+		integers(users), r.pk, now, now, r.pk, now, now)
+}
+
+func scanEdge(row scanner) (directory.Edge, error) {
+	var grp, member int64
+	err := row.Scan(&grp, &member)
+	return directory.Edge{Group: id.Number(grp), Member: id.Member(member)}, err
+}
+
 // MembersOf implements [directory.Reader].
 func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
 	now := micros(at)

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"errors"
+	"maps"
 	"time"
 
 	"roster/internal/directory"
@@ -39,6 +41,42 @@ func (w *writer) save() error {
 	}
 	w.saved = true
 	return nil
+}
+
+// Try implements [directory.Writer], by a savepoint inside the request's own.
+func (w *writer) Try(fn func() error) error {
+	if w.c.lost != nil {
+		return classify(w.c.lost)
+	}
+	if err := w.save(); err != nil {
+		return err
+	}
+	// The log rows of others must not be undone with this.
+	if err := w.m.writeLog(w.ctx); err != nil {
+		return err
+	}
+	if err := w.c.exec(w.ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	row, changes, deleted, learned, counters := *w.row, len(w.changes), len(w.deleted), len(w.learned), maps.Clone(w.m.counters)
+	err := fn()
+	switch {
+	case w.c.lost != nil:
+		return classify(w.c.lost)
+	case err == nil:
+		return w.c.exec(w.ctx, "RELEASE part")
+	}
+	*w.row = row
+	w.changes, w.deleted = w.changes[:changes], w.deleted[:deleted]
+	w.m.names.drop(w.learned[learned:])
+	w.learned = w.learned[:learned]
+	w.m.counters = counters
+	for _, undo := range []string{"ROLLBACK TO part", "RELEASE part"} {
+		if uerr := w.c.exec(w.ctx, undo); uerr != nil {
+			return errors.Join(err, uerr)
+		}
+	}
+	return classify(err)
 }
 
 func (w *writer) record(c directory.Change) { w.changes = append(w.changes, c) }

@@ -169,6 +169,9 @@ func (g graph) compare(r directory.Reader, at time.Time) error {
 			}
 		}
 	}
+	if err := g.comparePlacements(r, at); err != nil {
+		return err
+	}
 	for group := id.Number(1); int(group) <= g.groups; group++ {
 		want := g.groupsOf(id.GroupMember(group), at)
 		if got, err := r.GroupsOf(id.GroupMember(group), at); err != nil || !slices.Equal(got, want) {
@@ -190,6 +193,25 @@ func (g graph) compare(r directory.Reader, at time.Time) error {
 			if !slices.Equal(got, members[group]) {
 				return fmt.Errorf("MembersOf group %d in pages of %d is %v; want %v", group, limit, got, members[group])
 			}
+		}
+	}
+	return nil
+}
+
+// comparePlacements asks where everybody stands, active or not, at once.
+func (g graph) comparePlacements(r directory.Reader, at time.Time) error {
+	all := slices.Sorted(maps.Keys(g.users))
+	for _, users := range [][]id.Number{all, all[:1], {9999, all[len(all)-1]}, nil} {
+		var want []directory.Edge
+		for _, u := range slices.Sorted(slices.Values(users)) {
+			found := map[id.Number]bool{}
+			g.above(id.UserMember(u), at, found)
+			for _, group := range slices.Sorted(maps.Keys(found)) {
+				want = append(want, in(u, group))
+			}
+		}
+		if got, err := r.Placements(users, at); err != nil || !slices.Equal(got, want) {
+			return fmt.Errorf("Placements of users %d is %v, %v; want %v", users, got, err, want)
 		}
 	}
 	return nil

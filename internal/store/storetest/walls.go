@@ -134,10 +134,11 @@ var walls = []testCase{
 				y, err2 := r.Links([]id.Number{1, 2}, false)
 				return []any{x, y}, errors.Join(err, err2)
 			}},
-			"Check":     {own: func(r directory.Reader) (any, error) { return r.Check(1, 2, start) }},
-			"MembersOf": {own: func(r directory.Reader) (any, error) { return r.MembersOf(2, start, 0, 100) }},
-			"GroupsOf":  {own: func(r directory.Reader) (any, error) { return r.GroupsOf(1, start) }},
-			"Granting":  {own: func(r directory.Reader) (any, error) { return r.Granting() }},
+			"Check":      {own: func(r directory.Reader) (any, error) { return r.Check(1, 2, start) }},
+			"MembersOf":  {own: func(r directory.Reader) (any, error) { return r.MembersOf(2, start, 0, 100) }},
+			"GroupsOf":   {own: func(r directory.Reader) (any, error) { return r.GroupsOf(1, start) }},
+			"Placements": {own: func(r directory.Reader) (any, error) { return r.Placements([]id.Number{1, 2}, start) }},
+			"Granting":   {own: func(r directory.Reader) (any, error) { return r.Granting() }},
 			"Credential": {func(r directory.Reader) (any, error) { return r.Credential(a.key.ID) },
 				func(r directory.Reader) (any, error) { return r.Credential(b.key.ID) }},
 			"Credentials": {func(r directory.Reader) (any, error) {
@@ -155,7 +156,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "MembersOf": 2, "GroupsOf": 2, "Granting": 1, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name
@@ -207,6 +208,9 @@ var walls = []testCase{
 		edge := []directory.Edge{in(1, 1), within(1, 2)}
 		// Every method of Writer, called in a with things as they are in b.
 		changes := map[string]func(directory.Writer) error{
+			"Try": func(wr directory.Writer) error {
+				return wr.Try(func() error { return wr.UpdateEdges(edge, directory.Standing{Reason: "alpha, in part"}) })
+			},
 			"At":         func(wr directory.Writer) error { wr.At(); return nil },
 			"Outcome":    func(wr directory.Writer) error { wr.Outcome(); return nil },
 			"Remembered": func(wr directory.Writer) error { _, _, err := wr.Remembered(b.key.ID, "key"); return err },
