@@ -43,23 +43,8 @@ type NewUser struct {
 // CreateUser makes a user. It needs [WriteUsers], and [WriteMembers] to name
 // groups. A taken name is [Conflict].
 func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (Answer[User], error) {
-	need := WriteUsers
-	if len(in.Groups) > 0 {
-		need |= WriteMembers
-	}
-	if in.Name == "" {
-		in.Name = in.Email
-	}
-	u := User{
-		ID: in.ID, Number: in.Number, Code: in.Code, PersonCode: in.PersonCode,
-		Name: in.Name, Email: in.Email, EmailVerified: in.EmailVerified,
-		GivenName: in.GivenName, FamilyName: in.FamilyName, DisplayName: in.DisplayName,
-		Suspended: in.Suspended, Expires: exact(in.Expires), Externals: in.Externals, Attributes: in.Attributes,
-	}
-	if err := checkUser(u); err != nil {
-		return Answer[User]{}, err
-	}
-	if err := p.mayName(in.Code, in.PersonCode); err != nil {
+	u, need, err := in.check(p)
+	if err != nil {
 		return Answer[User]{}, err
 	}
 	return write(ctx, d, p, need, func(t *tx) (User, error) {
@@ -70,14 +55,40 @@ func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (An
 		if err := t.joinNew(u, in.Groups); err != nil {
 			return User{}, err
 		}
-		for _, c := range in.Credentials {
-			c.User = u.ID
-			if err := t.InsertCredential(&c); err != nil {
-				return User{}, err
-			}
-		}
-		return u, nil
+		return u, t.insertCredentials(u, in.Credentials)
 	})
+}
+
+// check returns the user that in asks for and what p needs to make it.
+func (in NewUser) check(p Principal) (u User, need Grants, err error) {
+	need = WriteUsers
+	if len(in.Groups) > 0 {
+		need |= WriteMembers
+	}
+	if in.Name == "" {
+		in.Name = in.Email
+	}
+	u = User{
+		ID: in.ID, Number: in.Number, Code: in.Code, PersonCode: in.PersonCode,
+		Name: in.Name, Email: in.Email, EmailVerified: in.EmailVerified,
+		GivenName: in.GivenName, FamilyName: in.FamilyName, DisplayName: in.DisplayName,
+		Suspended: in.Suspended, Expires: exact(in.Expires), Externals: in.Externals, Attributes: in.Attributes,
+	}
+	if err := checkUser(u); err != nil {
+		return u, need, err
+	}
+	return u, need, p.mayName(in.Code, in.PersonCode)
+}
+
+// insertCredentials makes the credentials that come with a new user.
+func (t *tx) insertCredentials(u User, list []Credential) error {
+	for _, c := range list {
+		c.User = u.ID
+		if err := t.InsertCredential(&c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // joinNew puts a new user into the named groups.
@@ -225,47 +236,52 @@ func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) 
 		if err != nil {
 			return User{}, err
 		}
-		if in.IfVersion != 0 && in.IfVersion != before.Version {
-			return User{}, stale(before.Version)
-		}
-		after := before
-		assign(&after.Name, in.Name)
-		assign(&after.Email, in.Email)
-		assign(&after.EmailVerified, in.EmailVerified)
-		assign(&after.GivenName, in.GivenName)
-		assign(&after.FamilyName, in.FamilyName)
-		assign(&after.DisplayName, in.DisplayName)
-		assign(&after.Suspended, in.Suspended)
-		assign(&after.Expires, in.Expires)
-		after.Expires = exact(after.Expires)
-		if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
-			after.Externals = *in.Externals
-			if len(after.Externals) == 0 {
-				after.Externals = nil
-			}
-		}
-		if !before.Attributes.Holds(in.Attributes) {
-			after.Attributes = before.Attributes.patched(in.Attributes)
-		}
-		if in.Email != nil && in.EmailVerified == nil && FoldName(after.Email) != FoldName(before.Email) {
-			after.EmailVerified = false // it was another address that was verified
-		}
-		if reflect.DeepEqual(before, after) {
-			return before, nil
-		}
-		if err := checkUser(after); err != nil {
-			return User{}, err
-		}
-		if err := t.mayTouch(before.Number); err != nil {
-			return User{}, err
-		}
-		ends := after.Suspended && !before.Suspended || !after.Expires.Equal(before.Expires)
-		if err := t.keepingAdmin(ends, func() error { return t.Writer.UpdateUser(before, after) }); err != nil {
-			return User{}, err
-		}
-		after.Version, after.Modified, after.ModifiedIn = before.Version+1, t.At(), t.Outcome()
-		return after, nil
+		return t.updateUser(before, in)
 	})
+}
+
+// updateUser makes of a user what in says, whoever in.User is.
+func (t *tx) updateUser(before User, in UserUpdate) (User, error) {
+	if in.IfVersion != 0 && in.IfVersion != before.Version {
+		return User{}, stale(before.Version)
+	}
+	after := before
+	assign(&after.Name, in.Name)
+	assign(&after.Email, in.Email)
+	assign(&after.EmailVerified, in.EmailVerified)
+	assign(&after.GivenName, in.GivenName)
+	assign(&after.FamilyName, in.FamilyName)
+	assign(&after.DisplayName, in.DisplayName)
+	assign(&after.Suspended, in.Suspended)
+	assign(&after.Expires, in.Expires)
+	after.Expires = exact(after.Expires)
+	if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
+		after.Externals = *in.Externals
+		if len(after.Externals) == 0 {
+			after.Externals = nil
+		}
+	}
+	if !before.Attributes.Holds(in.Attributes) {
+		after.Attributes = before.Attributes.patched(in.Attributes)
+	}
+	if in.Email != nil && in.EmailVerified == nil && FoldName(after.Email) != FoldName(before.Email) {
+		after.EmailVerified = false // it was another address that was verified
+	}
+	if reflect.DeepEqual(before, after) {
+		return before, nil
+	}
+	if err := checkUser(after); err != nil {
+		return User{}, err
+	}
+	if err := t.mayTouch(before.Number); err != nil {
+		return User{}, err
+	}
+	ends := after.Suspended && !before.Suspended || !after.Expires.Equal(before.Expires)
+	if err := t.keepingAdmin(ends, func() error { return t.Writer.UpdateUser(before, after) }); err != nil {
+		return User{}, err
+	}
+	after.Version, after.Modified, after.ModifiedIn = before.Version+1, t.At(), t.Outcome()
+	return after, nil
 }
 
 // patched returns a with the keys of patch set or removed, dialect by dialect.
