@@ -624,7 +624,7 @@ func TestAdvisory25_ARemovalTouchesNobodyBeyondItsOwnList(t *testing.T) {
 }
 
 // holds is what a user's groups grant it at a moment, by the rows.
-func (w *world) holds(t *rapid.T, u directory.User, at time.Time) (held directory.Grants) {
+func (w *world) holds(t interface{ Fatal(...any) }, u directory.User, at time.Time) (held directory.Grants) {
 	err := w.Store.View(ctx, w.admin.Tenant, func(r directory.Reader) error {
 		numbers, err := r.GroupsOf(id.UserMember(u.Number), at)
 		if err != nil {

@@ -139,6 +139,15 @@ var operations = map[string]operation{
 	"CreateUser.groups": {directory.WriteUsers | directory.WriteMembers, func(w *world, p directory.Principal) error {
 		return drop(w.CreateUser(ctx, p, directory.NewUser{Name: "new", Groups: []directory.Ref{directory.ByNumber(1)}}))
 	}},
+	"CreateUsers": {directory.WriteUsers, func(w *world, p directory.Principal) error {
+		return drop(w.CreateUsers(ctx, p, directory.NewUsers{Users: []directory.NewUser{{Name: "new"}}}))
+	}},
+	"CreateUsers.groups": {directory.WriteUsers | directory.WriteMembers, func(w *world, p directory.Principal) error {
+		return drop(w.CreateUsers(ctx, p, directory.NewUsers{Users: []directory.NewUser{{Name: "new"}}, Otherwise: directory.ByNumber(1)}))
+	}},
+	"Suspend": {directory.WriteUsers, func(w *world, p directory.Principal) error {
+		return drop(w.Suspend(ctx, p, directory.Suspension{Users: []directory.Ref{directory.ByNumber(1)}, Suspended: true}))
+	}},
 	"UpdateUser": {directory.WriteUsers, func(w *world, p directory.Principal) error {
 		return drop(w.UpdateUser(ctx, p, directory.UserUpdate{User: directory.ByNumber(1), GivenName: ptr("new")}))
 	}},

@@ -185,7 +185,7 @@ func TestARefusedRequestWritesNothing(t *testing.T) {
 		{"over the limit without saying so", chunked(postJSON(lumenKey, good+`, "x": "`+strings.Repeat("x", wire.MaxBody)+`"`)), 400},
 		{"no key", post("application/json", "{"+good+"}"), 401},
 		{"an unknown key", postJSON(strings.Repeat("f", 50), good), 401},
-		{"a key limited to groups", postJSON(appKey, good), 401},
+		{"a key limited to no group", postJSON(appKey, good), 404},
 		{"somebody else's key", postJSON(harborKey, good), 404},
 		{"more ids than a batch holds", postJSON(lumenKey, `"assign": [412`+strings.Repeat(",412", 5)+sequence(1000, 10001)+"]"), 400},
 		{"a caller who has gone", gone(postJSON(lumenKey, good)), 503},

@@ -28,7 +28,7 @@ func (d *door) assignUser(w http.ResponseWriter, r *http.Request, p directory.Pr
 	if len(assign)+len(remove) == 0 {
 		return errNobody
 	}
-	change := directory.MembersChange{Group: directory.ByNumber(number), Mode: directory.Each, Keep: true}
+	change := directory.MembersChange{Group: directory.ByNumber(number), Mode: directory.EachAlone, Keep: true}
 	wishes, unreadable := readWishes(assign, remove)
 	if unreadable != nil {
 		// A change of nobody still finds the group, and 404 goes before 400.

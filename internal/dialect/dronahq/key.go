@@ -2,12 +2,14 @@ package dronahq
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"roster/internal/authn"
 	"roster/internal/dialect"
 	"roster/internal/directory"
+	"roster/internal/id"
 	"roster/internal/wire"
 )
 
@@ -15,7 +17,7 @@ import (
 var (
 	errTwoKeys  = &directory.Error{Kind: directory.Unauthenticated, Code: "credential.two", Detail: "The request carries two different keys."}
 	errPlatform = &directory.Error{Kind: directory.Unauthenticated, Code: "credential.platform", Detail: "A key of the platform belongs to no account."}
-	errScoped   = &directory.Error{Kind: directory.Unauthenticated, Code: "credential.scope", Detail: "A key that is limited to some groups is not accepted here."}
+	errApp      = &directory.Error{Kind: directory.Unauthenticated, Code: "credential.app", Detail: "A key of an app is not accepted here."}
 )
 
 // authenticate reads the whole request, because on this surface the key may be
@@ -60,22 +62,40 @@ func (d *door) principal(ctx context.Context, keys []string) (directory.Principa
 		return directory.Principal{}, errPlatform
 	}
 	p, err := authn.Principal(c, c.Tenant, Name, wire.EntryOf(ctx).Request)
-	if err == nil && scoped(c) {
-		// Who is in scope has to be asked inside the write's own transaction,
-		// which the core has no question for. Such a key must not pass for an
-		// account's.
-		err = errScoped
-	}
+	p.Within = within(c)
 	return p, err
 }
 
-// scoped reports whether a key sees only the users and groups mapped to an app:
-// its attribute "groups" then lists the groups, and even an empty or odd list is
-// a limit.
-func scoped(c directory.Credential) bool {
-	_, limited := c.Attributes.In(Name)["groups"]
-	return limited
+// within reads what bounds a key that belongs to an app: its attribute "groups"
+// then lists the numbers of the groups that are mapped to the app. The text "*"
+// is for an app that is mapped to everybody. What is neither, or no number, is no
+// group: such a key sees nothing rather than too much.
+func within(c directory.Credential) *directory.Within {
+	groups, bounded := c.Attributes.In(Name)[attrGroups]
+	if !bounded || groups == everybody {
+		return nil
+	}
+	w := &directory.Within{}
+	list, _ := groups.([]any)
+	for _, g := range list {
+		if n, err := id.ParseNumber(fmt.Sprint(g)); err == nil {
+			w.Groups = append(w.Groups, n)
+		}
+	}
+	return w
 }
+
+// ofAnApp reports whether a key belongs to an app rather than to the account.
+func ofAnApp(c directory.Credential) bool {
+	_, app := c.Attributes.In(Name)[attrGroups]
+	return app
+}
+
+// The attribute that a key of an app has.
+const (
+	attrGroups = "groups"
+	everybody  = "*"
+)
 
 // bearers returns the keys in Authorization headers.
 func bearers(h http.Header) []string {
