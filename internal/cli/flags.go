@@ -11,7 +11,8 @@ import (
 
 // grantNames are the grants that a key or a group may carry.
 var grantNames = []string{
-	"users.read", "users.write", "groups.read", "groups.write", "members.read", "members.write", "keys.manage", "admin", "platform",
+	"users.read", "users.write", "groups.read", "groups.write", "members.read", "members.write", "keys.manage",
+	"self.read", "self.write", "admin", "platform",
 }
 
 var roles = []string{"member", "manager"}

@@ -137,3 +137,16 @@ func attributeSize(v any, depth int) int {
 	}
 	return size
 }
+
+// plainText is a single value as text; false for a list, an object, or nothing.
+func plainText(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	}
+	return fmt.Sprint(v), isNumber(v)
+}

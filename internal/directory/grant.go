@@ -9,7 +9,9 @@ type Grants uint32
 
 // The single grants. Admin holds everything inside one tenant, whatever is
 // added later; Platform holds what concerns the deployment as a whole (making
-// tenants) and can be held only by the platform's own credentials.
+// tenants) and can be held only by the platform's own credentials. ReadSelf and
+// WriteSelf are what every user holds about itself; they bound a credential that
+// acts for a user, and are nothing to one that does not.
 const (
 	ReadUsers Grants = 1 << iota
 	WriteUsers
@@ -20,11 +22,13 @@ const (
 	ManageKeys
 	Admin
 	Platform
+	ReadSelf
+	WriteSelf
 	grantsEnd
 )
 
 // InTenant is everything [Admin] implies.
-const InTenant = ReadUsers | WriteUsers | ReadGroups | WriteGroups | ReadMembers | WriteMembers | ManageKeys | Admin
+const InTenant = ReadUsers | WriteUsers | ReadGroups | WriteGroups | ReadMembers | WriteMembers | ManageKeys | Admin | ReadSelf | WriteSelf
 
 // ReadAll is every reading grant.
 const ReadAll = ReadUsers | ReadGroups | ReadMembers
@@ -40,17 +44,26 @@ var grantNames = []struct {
 	{"members.read", ReadMembers},
 	{"members.write", WriteMembers},
 	{"keys.manage", ManageKeys},
+	{"self.read", ReadSelf},
+	{"self.write", WriteSelf},
 	{"admin", Admin},
 	{"platform", Platform},
 }
 
-// closed returns g with all that Admin and Platform imply.
+// closed returns g with all that its rights imply: those over everybody hold
+// over oneself, too.
 func (g Grants) closed() Grants {
 	if g&Platform != 0 {
 		g |= Admin
 	}
 	if g&Admin != 0 {
 		g |= InTenant
+	}
+	if g&WriteUsers != 0 {
+		g |= WriteSelf
+	}
+	if g&(ReadUsers|ReadMembers|WriteSelf) != 0 {
+		g |= ReadSelf
 	}
 	return g
 }

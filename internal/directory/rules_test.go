@@ -186,6 +186,15 @@ var operations = map[string]operation{
 	"AreMembers": {directory.ReadMembers, func(w *world, p directory.Principal) error {
 		return drop(w.AreMembers(ctx, p, make([]directory.Check, 1)))
 	}},
+	"FindUsers": {directory.ReadUsers | directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.FindUsers(ctx, p, directory.FindUsers{Group: directory.ByNumber(1)}))
+	}},
+	"FindGroups": {directory.ReadGroups | directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.FindGroups(ctx, p, directory.FindGroups{Of: &directory.MemberRef{Ref: directory.ByNumber(1)}}))
+	}},
+	"MemberCounts": {directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.MemberCounts(ctx, p, make([]directory.Group, 1)))
+	}},
 	"Authors": {directory.ReadUsers, func(w *world, p directory.Principal) error {
 		return drop(w.Authors(ctx, p, []directory.Revision{1}))
 	}},

@@ -104,6 +104,14 @@ type Reader interface {
 	GroupNumbers([]Ref) ([]id.Number, error)
 	ListGroups(f GroupFilter, after id.Number, limit int) ([]Group, error)
 
+	// FindUsers and FindGroups search. The search was checked; its texts are
+	// folded.
+	FindUsers(Search) (Hits, error)
+	FindGroups(Search) (Hits, error)
+	// CountMembers returns, for those of these groups that have any, how many
+	// members they have directly at a moment: users who are active, and groups.
+	CountMembers(groups []id.Number, at time.Time) (map[id.Number]MemberCount, error)
+
 	// Standing returns the memberships that stand on these edges, whatever
 	// their dates say and without who added them.
 	Standing([]Edge) ([]Membership, error)
@@ -218,6 +226,47 @@ type UserFilter struct {
 type GroupFilter struct {
 	NamePrefix string // folded
 	Descending bool   // as in [UserFilter]
+}
+
+// Search asks for a page of the users or groups that a filter means, in an order
+// that ends with the number, and how many there are in all.
+type Search struct {
+	Filter Filter
+	Order  []Order
+
+	// Offset things are passed over; After, unless nil, is where the previous
+	// page ended, which costs the same for every page.
+	Offset int
+	After  *Position
+	Limit  int
+	Total  bool // count them all
+
+	// Within, unless nil, leaves those who stand directly in one of these groups
+	// at the moment At, of users only active ones; Without leaves those who do
+	// not; Among, unless nil, leaves those with these numbers.
+	Within, Without, Among []id.Number
+	At                     time.Time
+}
+
+// Position is where a thing stands in an order: the values that it is sorted by,
+// each a string or an int64, and its number. It outlives the thing.
+type Position struct {
+	Keys   []any
+	Number id.Number
+}
+
+// Hits are what a [Search] found: the numbers of a page in order, where the next
+// page begins (nil at the end), and how many there are in all if that was asked
+// for.
+type Hits struct {
+	Numbers []id.Number
+	Next    *Position
+	Total   int
+}
+
+// MemberCount is how many members a group has directly.
+type MemberCount struct {
+	Users, Groups int
 }
 
 // MembershipQuery asks for the memberships of one group (Member zero) or of one

@@ -127,7 +127,7 @@ func (l *look) effective() (Grants, error) {
 		return 0, err
 	}
 	held, err := l.held(numbers[0], l.now())
-	return bound & held, err
+	return bound & (held | ReadSelf | WriteSelf), err
 }
 
 // now is the moment of the question.
@@ -148,6 +148,19 @@ func (l *look) authorize(need Grants) error {
 	return nil
 }
 
+// authorizeAbout refuses a principal that does not hold need, unless it asks
+// about itself, for which an operation demands no more than [ReadSelf] or
+// [WriteSelf] when it begins.
+func (l *look) authorizeAbout(user id.User, need Grants) error {
+	if !l.p.User.IsZero() && l.p.User == user {
+		return nil
+	}
+	if err := l.p.may(need); err != nil {
+		return err
+	}
+	return l.authorize(need)
+}
+
 // mustHold refuses a principal that would handle rights it does not hold.
 func (l *look) mustHold(rights Grants, what string) error {
 	if rights == 0 {
@@ -158,6 +171,9 @@ func (l *look) mustHold(rights Grants, what string) error {
 		return err
 	}
 	if missing := rights &^ have; missing != 0 {
+		if named := missing &^ (ReadSelf | WriteSelf); named != 0 {
+			missing = named // which say enough
+		}
 		return forbidden("membership.privileged", "%s carries %s, which this credential does not hold.", what, missing)
 	}
 	return nil

@@ -12,10 +12,15 @@ import (
 
 // conn is one database connection with its prepared statements, used by one
 // goroutine at a time. Statements are prepared on first use and kept: there are
-// a few dozen in the program, and none is made from input.
+// a few dozen in the program, and none is made from input but those that search.
 type conn struct {
 	c     *sql.Conn
 	stmts map[string]*sql.Stmt
+
+	// searches are those of [conn.search]. Their shapes are as many as filters
+	// have, so when there are too many they are all closed.
+	searches map[string]*sql.Stmt
+
 	count int // statements run, for tests of how many an operation takes
 
 	// lost is the first error, since it was last nil, after which the open
@@ -37,17 +42,23 @@ func (s *Store) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c, stmts: map[string]*sql.Stmt{}}, nil
+	return &conn{c: c, stmts: map[string]*sql.Stmt{}, searches: map[string]*sql.Stmt{}}, nil
 }
 
 // close ends the connection. Its statements must go first, or SQLite would keep
 // it open behind our back and not fold in its log.
 func (c *conn) close() error {
+	err := errors.Join(closeAll(c.stmts), closeAll(c.searches))
+	return errors.Join(err, c.c.Close())
+}
+
+func closeAll(stmts map[string]*sql.Stmt) error {
 	var errs []error
-	for _, st := range c.stmts {
+	for _, st := range stmts {
 		errs = append(errs, st.Close())
 	}
-	return errors.Join(append(errs, c.c.Close())...)
+	clear(stmts)
+	return errors.Join(errs...)
 }
 
 func (c *conn) prepare(query string) (*sql.Stmt, error) {
@@ -85,6 +96,10 @@ func (c *conn) query(ctx context.Context, query string, args ...any) (*sql.Rows,
 	if err != nil {
 		return nil, err
 	}
+	return c.run(ctx, st, args)
+}
+
+func (c *conn) run(ctx context.Context, st *sql.Stmt, args []any) (*sql.Rows, error) {
 	c.count++
 	rows, err := st.QueryContext(ctx, args...)
 	return rows, c.watch(err)
@@ -120,6 +135,35 @@ func (c *conn) each(ctx context.Context, fn func(scanner) error, query string, a
 	if err != nil {
 		return err
 	}
+	return c.drain(rows, fn)
+}
+
+// maxSearches bounds how many shapes of search are kept prepared.
+const maxSearches = 64
+
+// search is each for statements that are made from filters.
+func (c *conn) search(ctx context.Context, fn func(scanner) error, query string, args ...any) error {
+	st, ok := c.searches[query]
+	if !ok {
+		if len(c.searches) >= maxSearches {
+			if err := closeAll(c.searches); err != nil {
+				return err
+			}
+		}
+		var err error
+		if st, err = c.c.PrepareContext(context.Background(), query); err != nil {
+			return err
+		}
+		c.searches[query] = st
+	}
+	rows, err := c.run(ctx, st, args)
+	if err != nil {
+		return err
+	}
+	return c.drain(rows, fn)
+}
+
+func (c *conn) drain(rows *sql.Rows, fn func(scanner) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := fn(rows); err != nil {

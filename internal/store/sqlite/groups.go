@@ -115,10 +115,16 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		w.pk, int64(g.Number), g.ID[:], g.Code, g.Name, directory.FoldName(g.Name), g.Description, int64(g.Grants), g.BuiltIn,
-		g.Version, micros(g.Created), micros(g.Modified), w.revision(), w.revision(), externals, attributes)
+	folded, err := encode(directory.FoldAttributes(g.Attributes))
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(g.Name)
+	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes, name_sort, description_fold, attributes_fold)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		w.pk, int64(g.Number), g.ID[:], g.Code, g.Name, name, g.Description, int64(g.Grants), g.BuiltIn,
+		g.Version, micros(g.Created), micros(g.Modified), w.revision(), w.revision(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(g.Description), folded)
 	if err != nil {
 		return classify(err)
 	}
@@ -146,9 +152,15 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `UPDATE groups SET name = ?, name_fold = ?, description = ?, grants = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ?
- WHERE tenant = ? AND number = ?`,
-		after.Name, directory.FoldName(after.Name), after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.revision(), externals, attributes, w.pk, int64(before.Number))
+	folded, err := encode(directory.FoldAttributes(after.Attributes))
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(after.Name)
+	err = w.c.exec(w.ctx, `UPDATE groups SET name = ?, name_fold = ?, description = ?, grants = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ?,
+ name_sort = ?, description_fold = ?, attributes_fold = ? WHERE tenant = ? AND number = ?`,
+		after.Name, name, after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.revision(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(after.Description), folded, w.pk, int64(before.Number))
 	if err != nil {
 		return classify(err)
 	}

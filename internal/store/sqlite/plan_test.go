@@ -2,9 +2,13 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"regexp"
 	"strings"
 	"testing"
+
+	"roster/internal/directory"
+	"roster/internal/id"
 )
 
 // whole are the statements that may read all that a tenant has of something, and
@@ -115,6 +119,68 @@ func TestAWastefulPlanIsFound(t *testing.T) {
 	} {
 		if got := wasteful(t.Context(), t, s.writer, query); (got != "") != want {
 			t.Errorf("of %s it says %q", query, got)
+		}
+	}
+}
+
+// What a search reads is what its filter leaves it no choice but to read. Those
+// that name somebody, or somewhere, must not read the tenant.
+func TestASearchThatAnIndexCanServeUsesIt(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	one := []id.Number{1}
+	field := directory.Equal
+	for name, q := range map[string]directory.Search{
+		"name":             {Filter: field(directory.FieldName, "ann")},
+		"name, and more":   {Filter: directory.And(field(directory.FieldName, "ann"), directory.Not(directory.Present(directory.FieldModified)))},
+		"name, sorted":     {Filter: field(directory.FieldName, "ann"), Order: []directory.Order{{Field: directory.FieldCreated}}},
+		"id":               {Filter: field(directory.FieldID, [16]byte{1})},
+		"number":           {Filter: field(directory.FieldNumber, int64(1))},
+		"external":         {Filter: field(directory.ExternalField("ldap"), "a")},
+		"among":            {Among: one},
+		"among, sorted":    {Among: one, Order: []directory.Order{{Field: directory.FieldName}}},
+		"within":           {Within: one},
+		"within, filtered": {Within: one, Without: one, Filter: directory.Compare(directory.FilterContains, directory.FieldName, "a"), Order: []directory.Order{{Field: directory.FieldName}}},
+	} {
+		for _, in := range []searched{searchedUsers, searchedGroups} {
+			s.writer.searches = map[string]*sql.Stmt{}
+			r := &reader{ctx: t.Context(), c: s.writer, pk: 1}
+			q.Limit, q.Total, q.Offset = 10, true, 1
+			if _, err := r.find(in, q); err != nil {
+				t.Fatal(err)
+			}
+			if len(s.writer.searches) != 2 {
+				t.Errorf("%s: %d statements, want one for the page and one for the count", name, len(s.writer.searches))
+			}
+			for query := range s.writer.searches {
+				if complaint := wasteful(t.Context(), t, s.writer, query); complaint != "" {
+					t.Errorf("by %s: the plan says %q of\n%s", name, complaint, query)
+				}
+			}
+		}
+	}
+	r := &reader{ctx: t.Context(), c: s.writer, pk: 1}
+	s.writer.searches = map[string]*sql.Stmt{}
+	if _, err := r.FindUsers(directory.Search{Filter: field(directory.FieldEmail, "ann@example.com"), Limit: 1}); err != nil {
+		t.Fatal(err)
+	}
+	for query := range s.writer.searches {
+		if complaint := wasteful(t.Context(), t, s.writer, query); complaint != "" {
+			t.Errorf("by address: the plan says %q of\n%s", complaint, query)
+		}
+	}
+}
+
+func TestOnlySoManyShapesOfSearchAreKept(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	r := &reader{ctx: t.Context(), c: s.writer, pk: 1}
+	f := directory.Present(directory.FieldName)
+	for range 3 * maxSearches {
+		f = directory.Not(f)
+		if _, err := r.FindUsers(directory.Search{Filter: f, Limit: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if len(s.writer.searches) > maxSearches {
+			t.Fatalf("%d statements are kept", len(s.writer.searches))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func (s *Store) lend(fn func(*conn)) {
 
 func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *testing.T) {
 	var mu sync.Mutex
-	prepared := map[string]bool{}
+	prepared, searches := map[string]bool{}, map[string]bool{}
 	t.Run("correct", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T, clock func() time.Time) directory.Store {
 			s := openIn(t, t.TempDir(), WithClock(clock))
@@ -53,6 +54,9 @@ func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *test
 					for query := range c.stmts {
 						prepared[query] = true
 					}
+					for query := range c.searches {
+						searches[query] = true
+					}
 				})
 			})
 			return s
@@ -61,10 +65,11 @@ func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *test
 	if t.Failed() {
 		return
 	}
-	if len(prepared) < 80 {
-		t.Fatalf("only %d statements were collected", len(prepared))
+	if len(prepared) < 80 || len(searches) < 80 {
+		t.Fatalf("only %d statements and %d searches were collected", len(prepared), len(searches))
 	}
 	checkPlans(t, prepared)
+	maps.Copy(prepared, searches) // whose plans are those of what they ask: see TestASearchThatAnIndexCanServeUsesIt
 	used := map[string]bool{}
 	for query := range prepared {
 		if why, start := exempt(query); why != "" {

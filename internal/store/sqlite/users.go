@@ -123,11 +123,18 @@ func (w *writer) InsertUser(u *directory.User) error {
 	if err != nil {
 		return err
 	}
+	folded, err := encode(directory.FoldAttributes(u.Attributes))
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(u.Name)
 	err = w.c.exec(w.ctx, `INSERT INTO users (tenant, number, id, code, person, name, name_fold, email, email_fold, email_verified,
- given_name, family_name, display_name, suspended, expires, version, created, modified, created_in, modified_in, externals, attributes)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		w.pk, int64(u.Number), u.ID[:], u.Code, u.Person[:], u.Name, directory.FoldName(u.Name), u.Email, textOrNull(directory.FoldName(u.Email)), u.EmailVerified,
-		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), w.revision(), w.revision(), externals, attributes)
+ given_name, family_name, display_name, suspended, expires, version, created, modified, created_in, modified_in, externals, attributes,
+ name_sort, given_fold, family_fold, display_fold, attributes_fold)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		w.pk, int64(u.Number), u.ID[:], u.Code, u.Person[:], u.Name, name, u.Email, textOrNull(directory.FoldName(u.Email)), u.EmailVerified,
+		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), w.revision(), w.revision(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(u.GivenName), directory.FoldName(u.FamilyName), directory.FoldName(u.DisplayName), folded)
 	if err != nil {
 		return classify(err)
 	}
@@ -208,10 +215,17 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 	if err != nil {
 		return err
 	}
+	folded, err := encode(directory.FoldAttributes(after.Attributes))
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(after.Name)
 	err = w.c.exec(w.ctx, `UPDATE users SET name = ?, name_fold = ?, email = ?, email_fold = ?, email_verified = ?, given_name = ?, family_name = ?,
- display_name = ?, suspended = ?, expires = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ? WHERE tenant = ? AND number = ?`,
-		after.Name, directory.FoldName(after.Name), after.Email, textOrNull(directory.FoldName(after.Email)), after.EmailVerified, after.GivenName, after.FamilyName,
-		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), w.revision(), externals, attributes, w.pk, int64(before.Number))
+ display_name = ?, suspended = ?, expires = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ?,
+ name_sort = ?, given_fold = ?, family_fold = ?, display_fold = ?, attributes_fold = ? WHERE tenant = ? AND number = ?`,
+		after.Name, name, after.Email, textOrNull(directory.FoldName(after.Email)), after.EmailVerified, after.GivenName, after.FamilyName,
+		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), w.revision(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(after.GivenName), directory.FoldName(after.FamilyName), directory.FoldName(after.DisplayName), folded, w.pk, int64(before.Number))
 	if err != nil {
 		return classify(err)
 	}

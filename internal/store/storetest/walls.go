@@ -116,7 +116,16 @@ var walls = []testCase{
 				return r.GroupNumbers([]directory.Ref{directory.ByCode(b.g.Code), directory.ByCode(b.top.Code)})
 			}},
 			"ListGroups": {own: func(r directory.Reader) (any, error) { return r.ListGroups(directory.GroupFilter{}, 0, 100) }},
-			"Standing":   {own: func(r directory.Reader) (any, error) { return r.Standing(edges) }},
+			"FindUsers": {own: func(r directory.Reader) (any, error) {
+				hits, err := r.FindUsers(directory.Search{Within: []id.Number{1}, Without: []id.Number{3}, At: start, Limit: 100, Offset: 1, Total: true})
+				return append(hits.Numbers, id.Number(hits.Total)), err
+			}},
+			"FindGroups": {own: func(r directory.Reader) (any, error) {
+				hits, err := r.FindGroups(directory.Search{Filter: directory.Equal(directory.ExternalField("ldap"), "a"), At: start, Limit: 100, Total: true})
+				return append(hits.Numbers, id.Number(hits.Total)), err
+			}},
+			"CountMembers": {own: func(r directory.Reader) (any, error) { return r.CountMembers([]id.Number{1, 2}, start) }},
+			"Standing":     {own: func(r directory.Reader) (any, error) { return r.Standing(edges) }},
 			"Memberships": {own: func(r directory.Reader) (any, error) {
 				x, err := r.Memberships(directory.MembershipQuery{Group: 1, Limit: 100, At: start})
 				y, err2 := r.Memberships(directory.MembershipQuery{Member: 1, Limit: 100, At: start})
@@ -156,7 +165,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name

@@ -67,7 +67,7 @@ CREATE TABLE groups (
   created_in  INTEGER NOT NULL,
   modified_in INTEGER NOT NULL,
   externals   TEXT,
-  attributes  TEXT,
+  attributes  TEXT, name_sort TEXT NOT NULL DEFAULT '', description_fold TEXT NOT NULL DEFAULT '', attributes_fold TEXT,
   PRIMARY KEY (tenant, number)
 );
 CREATE TABLE kept (
@@ -151,7 +151,7 @@ CREATE TABLE users (
   created_in     INTEGER NOT NULL,
   modified_in    INTEGER NOT NULL,
   externals      TEXT,
-  attributes     TEXT,
+  attributes     TEXT, name_sort TEXT NOT NULL DEFAULT '', given_fold TEXT NOT NULL DEFAULT '', family_fold TEXT NOT NULL DEFAULT '', display_fold TEXT NOT NULL DEFAULT '', attributes_fold TEXT,
   PRIMARY KEY (tenant, number)
 );
 CREATE INDEX credentials_code ON credentials (tenant, code);
@@ -167,8 +167,10 @@ CREATE INDEX graves_id ON graves (tenant, kind, id);
 CREATE INDEX groups_grants ON groups (tenant, number) WHERE grants <> 0;
 CREATE UNIQUE INDEX groups_id ON groups (tenant, id);
 CREATE INDEX groups_name ON groups (tenant, name_fold);
+CREATE INDEX groups_sort ON groups (tenant, name_sort);
 CREATE INDEX kept_at ON kept (tenant, at);
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);
 CREATE INDEX users_person ON users (person, tenant);
+CREATE INDEX users_sort ON users (tenant, name_sort);
