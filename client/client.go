@@ -39,6 +39,8 @@ type Client struct {
 	http    *http.Client
 	retries int
 	wait    time.Duration
+
+	consistency string // of Roster-Consistency, unless empty
 }
 
 // Option changes how a client works.
@@ -194,6 +196,9 @@ func (c *Client) attempt(ctx context.Context, call call, body []byte, once strin
 	}
 	if once != "" {
 		r.Header.Set("Idempotency-Key", once)
+	}
+	if c.consistency != "" {
+		r.Header.Set("Roster-Consistency", c.consistency)
 	}
 	if call.version != 0 {
 		r.Header.Set("If-Match", `"`+strconv.FormatInt(call.version, 10)+`"`)

@@ -44,7 +44,7 @@ is a no.
 		},
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print nothing; the exit status says it")
-	return r.bindTenant(cmd)
+	return r.bindTenant(r.bindPast(cmd))
 }
 
 // refsHelp says how users and groups are named.

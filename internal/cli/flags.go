@@ -3,10 +3,13 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"roster/client"
 )
 
 // grantNames are the grants that a key or a group may carry.
@@ -42,6 +45,29 @@ func (m *moment) Set(s string) error {
 		}
 	}
 	return errors.New("write it as 2026-01-02T03:04:05Z or 2026-01-02")
+}
+
+// then is a flag that holds a moment to ask about: a revision or a time.
+type then struct{ moment client.Moment }
+
+// String implements [pflag.Value].
+func (t *then) String() string { return string(t.moment) }
+
+// Type implements [pflag.Value].
+func (t *then) Type() string { return "TIME" }
+
+// Set implements [pflag.Value].
+func (t *then) Set(s string) error {
+	if n, err := strconv.ParseUint(s, 10, 63); err == nil && n > 0 {
+		t.moment = client.AtRevision(n)
+		return nil
+	}
+	var m moment
+	if m.Set(s) != nil {
+		return errors.New("write it as 2026-01-02T03:04:05Z or 2026-01-02, or as the number of a revision")
+	}
+	t.moment = client.AtTime(m.time)
+	return nil
 }
 
 // external is a flag of keys by source, each given as source/key.

@@ -143,7 +143,7 @@ func memberList(r *remote) *cobra.Command {
 	}
 	bindMemberFilter(cmd, &filter)
 	pg.bind(cmd)
-	return cmd
+	return r.bindPast(cmd)
 }
 
 func bindMemberFilter(cmd *cobra.Command, filter *client.MemberFilter) {

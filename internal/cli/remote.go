@@ -22,6 +22,7 @@ type remote struct {
 	key     string
 	tenant  string
 	output  string
+	at      then
 	timeout time.Duration
 }
 
@@ -47,6 +48,12 @@ func (r *remote) bind(cmd *cobra.Command) *cobra.Command {
 func (r *remote) bindTenant(cmd *cobra.Command) *cobra.Command {
 	cmd.PersistentFlags().StringVar(&r.tenant, "tenant", "", "`NAME` of the tenant (or "+tenantVariable+"); a tenant's own key implies it")
 	return r.bind(cmd)
+}
+
+// bindPast gives a command that asks a question the flag that asks it of the past.
+func (r *remote) bindPast(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().Var(&r.at, "at", "as of that time, or that revision")
+	return cmd
 }
 
 // setting is a flag's value, or else the variable's, and which of them it is.
@@ -108,7 +115,11 @@ func (r *remote) inTenant(cmd *cobra.Command, do func(context.Context, *call, *c
 			}
 			c.tenantName = own
 		}
-		return do(ctx, c, c.client.Tenant(c.tenantName))
+		t := c.client.Tenant(c.tenantName)
+		if r.at.moment != "" {
+			t = t.AsOf(r.at.moment)
+		}
+		return do(ctx, c, t)
 	})
 }
 

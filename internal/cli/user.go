@@ -230,5 +230,5 @@ func userGroups(r *remote) *cobra.Command {
 	}
 	bindMemberFilter(cmd, &filter)
 	pg.bind(cmd)
-	return cmd
+	return r.bindPast(cmd)
 }

@@ -2,7 +2,6 @@ package directory
 
 import (
 	"context"
-	"slices"
 
 	"roster/internal/id"
 )
@@ -45,47 +44,7 @@ func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[
 // AreMembers answers many checks, in order, at one revision. It needs
 // [ReadMembers].
 func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check) (Answer[[]bool], error) {
-	if len(checks) > MaxChecks {
-		return Answer[[]bool]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: "A call asks about at most 1000 pairs."}
-	}
-	return view(ctx, d, p, ReadMembers, func(l *look) ([]bool, error) {
-		users, groups := make([]Ref, len(checks)), make([]Ref, len(checks))
-		for i, c := range checks {
-			users[i], groups[i] = c.User, c.Group
-		}
-		userNumbers, err := l.UserNumbers(users)
-		if err != nil {
-			return nil, err
-		}
-		groupNumbers, err := l.GroupNumbers(groups)
-		if err != nil {
-			return nil, err
-		}
-		if i := slices.Index(groupNumbers, Ambiguous); i >= 0 {
-			ambiguous := *ErrAmbiguous
-			ambiguous.Items = []int{i}
-			return nil, &ambiguous
-		}
-		now := l.now()
-		st, err := l.picture()
-		if err != nil {
-			return nil, err
-		}
-		answers := make([]bool, len(checks))
-		for i := range checks {
-			u, g := userNumbers[i], groupNumbers[i]
-			switch {
-			case u == 0 || u == Ambiguous || g == 0:
-			case st != nil:
-				answers[i] = st.Check(u, g, now.UnixMicro())
-			default:
-				if answers[i], err = l.Check(u, g, now); err != nil {
-					return nil, err
-				}
-			}
-		}
-		return answers, nil
-	})
+	return d.WereMembers(ctx, p, checks, When{})
 }
 
 // Authors says who made these commits; one that does not exist is left out. It

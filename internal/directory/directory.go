@@ -398,6 +398,9 @@ func view[T any](ctx context.Context, d *Directory, p Principal, need Grants, fn
 			return err
 		}
 		answer.Value, err = fn(l)
+		if l.answered != nil {
+			answer.Revision = *l.answered
+		}
 		return err
 	})
 	if err != nil {

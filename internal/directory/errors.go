@@ -126,5 +126,6 @@ var (
 	ErrNoGroup      = notFound("group.unknown", "There is no such group.")
 	ErrNoMembership = notFound("membership.unknown", "There is no such membership.")
 	ErrNoCredential = notFound("credential.unknown", "There is no such credential.")
+	ErrForgotten    = notFound("history.forgotten", "The past of this tenant does not reach back that far.")
 	ErrAmbiguous    = &Error{Kind: Conflict, Code: "group.name.ambiguous", Detail: "More than one group bears that name; use its id."}
 )

@@ -73,30 +73,34 @@ type MemberOf struct {
 func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
 	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
 		var none Found[MemberOf]
-		g, err := l.Group(in.Group)
+		t, err := l.then(in.At)
+		if err != nil {
+			return none, err
+		}
+		g, err := t.group(in.Group)
 		if err != nil {
 			return none, err
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := l.membersAfter(g.Number, in.number(), limit+1)
+			numbers, err := t.membersAfter(g, in.number(), limit+1)
 			if err != nil {
 				return none, err
 			}
 			page := found(numbers, limit, func(n id.Number) int64 { return int64(n) })
 			edges := make([]Edge, len(page.Items))
 			for i, n := range page.Items {
-				edges[i] = Edge{Group: g.Number, Member: id.UserMember(n)}
+				edges[i] = Edge{Group: g, Member: id.UserMember(n)}
 			}
-			items, err := l.describe(edges, false)
-			return Found[MemberOf]{Items: items, Next: page.Next}, err
+			items, err := t.describe(edges, false)
+			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When}, err
 		}
-		list, err := l.Memberships(MembershipQuery{Group: g.Number, After: max(in.After, 0), Limit: limit + 1, At: l.unless(in.Standing)})
+		list, err := t.Memberships(MembershipQuery{Group: g, After: max(in.After, 0), Limit: limit + 1, At: t.unless(in.Standing)})
 		if err != nil {
 			return none, err
 		}
 		page := found(list, limit, func(m Membership) int64 { return MemberCursor(m.Member) })
-		return l.describeAll(page, false)
+		return t.describeAll(page, false)
 	})
 }
 
@@ -105,26 +109,17 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
 	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
 		var none Found[MemberOf]
-		var m id.Member
-		if in.Member.IsGroup {
-			g, err := l.Group(in.Member.Ref)
-			if err != nil {
-				return none, err
-			}
-			m = id.GroupMember(g.Number)
-		} else {
-			u, err := l.User(in.Member.Ref)
-			if err != nil {
-				return none, err
-			}
-			m = id.UserMember(u.Number)
-			if !in.Standing && !u.ActiveAt(l.now()) {
-				return Found[MemberOf]{Items: []MemberOf{}}, nil
-			}
+		t, err := l.then(in.At)
+		if err != nil {
+			return none, err
+		}
+		m, err := t.member(in.Member)
+		if err != nil {
+			return none, err
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := l.groupsOf(m)
+			numbers, err := t.groupsOf(m)
 			if err != nil {
 				return none, err
 			}
@@ -135,36 +130,36 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 				}
 			}
 			page := found(edges, limit, func(e Edge) int64 { return int64(e.Group) })
-			items, err := l.describe(page.Items, true)
-			return Found[MemberOf]{Items: items, Next: page.Next}, err
+			items, err := t.describe(page.Items, true)
+			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When}, err
 		}
-		list, err := l.Memberships(MembershipQuery{Member: m, After: max(in.After, 0), Limit: limit + 1, At: l.unless(in.Standing)})
+		list, err := t.Memberships(MembershipQuery{Member: m, After: max(in.After, 0), Limit: limit + 1, At: t.unless(in.Standing)})
 		if err != nil {
 			return none, err
 		}
 		page := found(list, limit, func(m Membership) int64 { return int64(m.Group) })
-		return l.describeAll(page, true)
+		return t.describeAll(page, true)
 	})
 }
 
 // unless is the moment at which memberships must hold, or none at all.
-func (l *look) unless(standing bool) time.Time {
+func (t then) unless(standing bool) time.Time {
 	if standing {
 		return time.Time{}
 	}
-	return l.now()
+	return t.Time
 }
 
 // describe looks up who or what is on the far side of the edges: their groups,
 // or else their members.
-func (l *look) describe(edges []Edge, groups bool) ([]MemberOf, error) {
-	list, err := l.Standing(edges)
+func (t then) describe(edges []Edge, groups bool) ([]MemberOf, error) {
+	list, err := t.Standing(edges)
 	if err != nil {
 		return nil, err
 	}
 	stands := make(map[Edge]Membership, len(list))
 	for _, m := range list {
-		if m.HoldsAt(l.now()) {
+		if m.HoldsAt(t.Time) {
 			stands[m.Edge] = m
 		}
 	}
@@ -173,7 +168,7 @@ func (l *look) describe(edges []Edge, groups bool) ([]MemberOf, error) {
 		page.Items[i] = stands[e]
 		page.Items[i].Edge = e
 	}
-	out, err := l.describeAll(page, groups)
+	out, err := t.describeAll(page, groups)
 	for i := range out.Items {
 		if out.Items[i].Membership.Serial == 0 {
 			out.Items[i].Membership = Membership{}
@@ -182,8 +177,8 @@ func (l *look) describe(edges []Edge, groups bool) ([]MemberOf, error) {
 	return out.Items, err
 }
 
-func (l *look) describeAll(page Found[Membership], groups bool) (Found[MemberOf], error) {
-	out := Found[MemberOf]{Items: make([]MemberOf, 0, len(page.Items)), Next: page.Next}
+func (t then) describeAll(page Found[Membership], groups bool) (Found[MemberOf], error) {
+	out := Found[MemberOf]{Items: make([]MemberOf, 0, len(page.Items)), Next: page.Next, At: t.When}
 	var userNumbers, groupNumbers []id.Number
 	for _, m := range page.Items {
 		if groups {
@@ -194,11 +189,11 @@ func (l *look) describeAll(page Found[Membership], groups bool) (Found[MemberOf]
 			groupNumbers = append(groupNumbers, g)
 		}
 	}
-	users, err := l.Users(userNumbers)
+	users, err := t.Users(userNumbers)
 	if err != nil {
 		return out, err
 	}
-	found, err := l.Groups(groupNumbers)
+	found, err := t.Groups(groupNumbers)
 	if err != nil {
 		return out, err
 	}
@@ -226,33 +221,13 @@ func (l *look) describeAll(page Found[Membership], groups bool) (Found[MemberOf]
 	return out, nil
 }
 
-// membersAfter returns the users in a group, directly and through groups, after
-// a number: from the index if it is at this transaction's revision.
-func (l *look) membersAfter(group, after id.Number, limit int) ([]id.Number, error) {
-	st, err := l.picture()
-	if err != nil {
-		return nil, err
-	}
-	if st == nil {
-		return l.MembersOf(group, l.now(), after, limit)
-	}
-	return st.MembersAfter(group, after, l.now().UnixMicro(), true, limit), nil
-}
-
-// groupsOf returns the groups that a member is in, directly and through groups.
+// groupsOf returns the groups that a member is in now, directly and through groups.
 func (l *look) groupsOf(m id.Member) ([]id.Number, error) {
-	st, err := l.picture()
+	t, err := l.then(When{})
 	if err != nil {
 		return nil, err
 	}
-	if st == nil {
-		return l.Reader.GroupsOf(m, l.now())
-	}
-	if u, ok := m.User(); ok {
-		return st.Groups(u, l.now().UnixMicro(), true), nil
-	}
-	g, _ := m.Group()
-	return st.Parents(g, l.now().UnixMicro(), true), nil
+	return t.groupsOf(m)
 }
 
 // picture returns the index of the tenant if it is at exactly the revision of
@@ -262,13 +237,17 @@ func (l *look) picture() (*index.State, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.pictureAt(rev), nil
+}
+
+// pictureAt is picture of a revision.
+func (l *look) pictureAt(rev Revision) *index.State {
 	st := l.d.index.Get(l.p.Tenant)
-	if st == nil {
+	switch {
+	case st == nil:
 		l.d.warm(l.p.Tenant)
-		return nil, nil
+	case Revision(st.Revision()) == rev:
+		return st
 	}
-	if Revision(st.Revision()) != rev {
-		return nil, nil
-	}
-	return st, nil
+	return nil
 }

@@ -41,11 +41,14 @@ type oracle struct {
 	users    map[id.Number]directory.User
 	groups   map[id.Number]directory.Group
 	edges    map[directory.Edge]directory.Standing
+	history  []*oracle // as it was at revision 0, 1, …
 }
 
 // change commits fn's changes to a copy if there are any and fn does not refuse.
 func (o *oracle) change(now time.Time, fn func(next *oracle, at time.Time) (changed bool, err error)) error {
 	next := &oracle{revision: o.revision, last: o.last, users: maps.Clone(o.users), groups: maps.Clone(o.groups), edges: maps.Clone(o.edges)}
+	was := *o
+	next.history = append(slices.Clip(o.history), &was)
 	at := now
 	if o.last.After(at) {
 		at = o.last
@@ -804,7 +807,10 @@ func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 				m.open(t)
 				m.replay(t)
 			},
-			"": m.agree,
+			"ask about the past":       m.agreeThen,
+			"ask more about the past":  m.agreeThen,
+			"page on while it changes": m.pageOn,
+			"":                         m.agree,
 		})
 		m.replay(t)
 	})

@@ -11,9 +11,13 @@ const (
 // Page asks for part of a list by keyset: at most Limit things after the one
 // the previous page ended with, so that the thousandth page costs what the first
 // does. The zero After is the start; the zero Limit is [DefaultPage].
+//
+// At keeps the pages of a list of memberships to one moment: given the At of the
+// first page, the others are of the same revision and instant.
 type Page struct {
 	After int64
 	Limit int
+	At    When
 }
 
 func (p Page) limit() int {
@@ -33,10 +37,11 @@ func (p Page) number() id.Number {
 }
 
 // Found is one page of a list. Next is the After of the following page, or 0 at
-// the end.
+// the end. At is the moment that a list of memberships is of.
 type Found[T any] struct {
 	Items []T
 	Next  int64
+	At    When
 }
 
 // found cuts items, of which one more than limit were read, down to a page.

@@ -195,6 +195,9 @@ var operations = map[string]operation{
 	"MemberCounts": {directory.ReadMembers, func(w *world, p directory.Principal) error {
 		return drop(w.MemberCounts(ctx, p, make([]directory.Group, 1)))
 	}},
+	"WereMembers": {directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.WereMembers(ctx, p, make([]directory.Check, 1), directory.When{Revision: 1}))
+	}},
 	"Authors": {directory.ReadUsers, func(w *world, p directory.Principal) error {
 		return drop(w.Authors(ctx, p, []directory.Revision{1}))
 	}},

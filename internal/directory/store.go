@@ -77,7 +77,20 @@ type Author struct {
 // by number. Methods that take many things use a number of statements that does
 // not depend on how many.
 type Reader interface {
+	Past // as of the transaction
+
 	Revision() (Revision, error)
+
+	// AsOf answers as of an earlier commit, or the last: [ErrForgotten] if the
+	// tenant's past does not reach back that far.
+	AsOf(Revision) (Past, error)
+	// RevisionAt is the last commit at or before a moment; 0 if there is none.
+	RevisionAt(time.Time) (Revision, error)
+	// Periods returns, ascending, at most limit of the ways in which a
+	// membership stood that began after a revision, the one that stands included,
+	// with who added it.
+	Periods(e Edge, after Revision, limit int) ([]Period, error)
+
 	Tenant() (Tenant, error)
 
 	// Shape counts the changes of what groups grant: a group's grants, a link
@@ -86,11 +99,6 @@ type Reader interface {
 
 	// User finds one user; ErrNoUser if there is none.
 	User(Ref) (User, error)
-	// Users returns those of the numbered users that exist.
-	Users([]id.Number) ([]User, error)
-	// UserNumbers resolves refs, in order; 0 stands for nobody, [Ambiguous] for
-	// more than one.
-	UserNumbers([]Ref) ([]id.Number, error)
 	// ListUsers returns at most limit users after a number.
 	ListUsers(f UserFilter, after id.Number, limit int) ([]User, error)
 	// CountUsers counts all of them, which takes as long as there are many.
@@ -99,9 +107,6 @@ type Reader interface {
 	// Group finds one group; ErrNoGroup if there is none, ErrAmbiguous if two
 	// bear the name.
 	Group(Ref) (Group, error)
-	Groups([]id.Number) ([]Group, error)
-	// GroupNumbers resolves refs, in order, as UserNumbers does.
-	GroupNumbers([]Ref) ([]id.Number, error)
 	ListGroups(f GroupFilter, after id.Number, limit int) ([]Group, error)
 
 	// FindUsers and FindGroups search. The search was checked; its texts are
@@ -112,11 +117,6 @@ type Reader interface {
 	// members they have directly at a moment: users who are active, and groups.
 	CountMembers(groups []id.Number, at time.Time) (map[id.Number]MemberCount, error)
 
-	// Standing returns the memberships that stand on these edges, whatever
-	// their dates say and without who added them.
-	Standing([]Edge) ([]Membership, error)
-	// Memberships returns a page of memberships with who added them.
-	Memberships(MembershipQuery) ([]Membership, error)
 	// MembershipsOf returns the memberships of these members that hold at a
 	// moment (whatever their dates say if it is zero), those of users who are
 	// not active left out, by member and then by group.
@@ -125,11 +125,6 @@ type Reader interface {
 	// of these (up), or where the group is (down).
 	Links(of []id.Number, up bool) ([]Membership, error)
 
-	// Check, MembersOf and GroupsOf answer as the index would, from the rows:
-	// transitively, at one moment, for active users only.
-	Check(user, group id.Number, at time.Time) (bool, error)
-	MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error)
-	GroupsOf(m id.Member, at time.Time) ([]id.Number, error)
 	// Placements returns where users stand at one moment, directly or through
 	// groups, by user and then by group. It does not ask whether they are active.
 	Placements(users []id.Number, at time.Time) ([]Edge, error)
@@ -149,6 +144,42 @@ type Reader interface {
 	Scan(users func(id.Number, id.User, bool, time.Time) error,
 		groups func(id.Number, id.Group) error,
 		edges func(Edge, Standing) error) error
+}
+
+// Past asks how a tenant's memberships are, or were once one of its commits had
+// been made. What was begun and ended by one commit was never there.
+type Past interface {
+	// Users returns those of the numbered users that exist. Of the past, ID,
+	// Number, Code, Name, Suspended and Expires are told, and nothing else.
+	Users([]id.Number) ([]User, error)
+	// UserNumbers resolves refs, in order; 0 stands for nobody, [Ambiguous] for
+	// more than one. In the past a name is what was so named then, and ids,
+	// numbers and codes also find what has been deleted since.
+	UserNumbers([]Ref) ([]id.Number, error)
+
+	// Groups and GroupNumbers are the same for groups; of the past ID, Number,
+	// Code and Name are told.
+	Groups([]id.Number) ([]Group, error)
+	GroupNumbers([]Ref) ([]id.Number, error)
+
+	// Standing returns the memberships that stand on these edges, whatever
+	// their dates say and without who added them.
+	Standing([]Edge) ([]Membership, error)
+	// Memberships returns a page of memberships with who added them. The order
+	// of joining is for the present alone.
+	Memberships(MembershipQuery) ([]Membership, error)
+	// Climb returns every link on the ways up from these members, whatever its
+	// dates say, by group and member: the memberships of these, those of the
+	// groups they are in, and so on.
+	Climb([]id.Member) ([]Link, error)
+
+	// Check, MembersOf and GroupsOf answer as the index would, from the rows:
+	// transitively, at one moment, for active users only. Checks returns those
+	// of the edges, of users in groups, for which Check says yes.
+	Check(user, group id.Number, at time.Time) (bool, error)
+	Checks(of []Edge, at time.Time) ([]Edge, error)
+	MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error)
+	GroupsOf(m id.Member, at time.Time) ([]id.Number, error)
 }
 
 // Writer changes one tenant inside one transaction. Each method leaves its own
@@ -204,6 +235,22 @@ type Writer interface {
 	// Remembered returns what Remember kept under the key by this credential.
 	Remembered(c id.Credential, key string) (Kept, bool, error)
 	Remember(c id.Credential, key string, k Kept) error
+}
+
+// Link is a membership's edge with its dates.
+type Link struct {
+	Edge
+	From, Until time.Time
+}
+
+// HoldsAt reports whether the link holds at t.
+func (l Link) HoldsAt(t time.Time) bool { return Standing{From: l.From, Until: l.Until}.HoldsAt(t) }
+
+// Period is one way in which a membership stood: since the commit that is its
+// Revision, and until the one that Ended it, 0 if it still stands.
+type Period struct {
+	Membership
+	Ended Revision
 }
 
 // Kept is an answer kept for a retried request.

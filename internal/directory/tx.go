@@ -15,6 +15,8 @@ type look struct {
 
 	// missed is set when privileges had to be worked out in this transaction.
 	missed bool
+	// answered is the revision that the answer is of, nil for the transaction's.
+	answered *Revision
 }
 
 // tx is one operation's transaction for writing.

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -20,7 +21,11 @@ func (a *api) check(w http.ResponseWriter, r *http.Request, p directory.Principa
 	if err != nil {
 		return err
 	}
-	got, err := a.directory.IsMember(r.Context(), p, c)
+	at, err := asOf(r)
+	if err != nil {
+		return err
+	}
+	got, err := a.isMember(r.Context(), p, c, at)
 	if err != nil {
 		return err
 	}
@@ -40,6 +45,17 @@ func (a *api) check(w http.ResponseWriter, r *http.Request, p directory.Principa
 	h[headerRevision] = out.revision[:]
 	w.Write(b)
 	return nil
+}
+
+func (a *api) isMember(ctx context.Context, p directory.Principal, c directory.Check, at directory.When) (directory.Answer[bool], error) {
+	if at.IsZero() {
+		return a.directory.IsMember(ctx, p, c)
+	}
+	got, err := a.directory.WereMembers(ctx, p, []directory.Check{c}, at)
+	if err != nil {
+		return directory.Answer[bool]{}, err
+	}
+	return directory.Answer[bool]{Value: got.Value[0], Revision: got.Revision}, nil
 }
 
 // checkAnswer is what one check allocates of its own: the body, which a
@@ -131,7 +147,11 @@ func (a *api) checkMany(w http.ResponseWriter, r *http.Request, p directory.Prin
 	if _, err := read(w, r, wire.MaxBody, &in); err != nil {
 		return err
 	}
-	got, err := a.directory.AreMembers(r.Context(), p, in.Checks)
+	at, err := asOf(r)
+	if err != nil {
+		return err
+	}
+	got, err := a.directory.WereMembers(r.Context(), p, in.Checks, at)
 	if err != nil {
 		return err
 	}

@@ -54,12 +54,17 @@ type actorJSON struct {
 	Dialect    string `json:"dialect"`
 }
 
-func (a *api) encodeMember(m directory.MemberOf) memberJSON {
+// encodeMember shows how a member stands at a moment.
+func encodeMember(at time.Time) func(directory.MemberOf) memberJSON {
+	return func(m directory.MemberOf) memberJSON { return encodeMemberAt(m, at) }
+}
+
+func encodeMemberAt(m directory.MemberOf, at time.Time) memberJSON {
 	var out memberJSON
 	active := true
 	if m.User != nil {
 		out.User = &nameJSON{m.User.ID.String(), m.User.Number, m.User.Code, m.User.Name}
-		active = m.User.ActiveAt(a.directory.Now())
+		active = m.User.ActiveAt(at)
 	}
 	if m.Group != nil {
 		out.Group = &nameJSON{m.Group.ID.String(), m.Group.Number, m.Group.Code, m.Group.Name}
@@ -69,7 +74,7 @@ func (a *api) encodeMember(m directory.MemberOf) memberJSON {
 	}
 	ms := m.Membership
 	out.Membership = &membershipJSON{
-		Holds: active && ms.HoldsAt(a.directory.Now()), Role: ms.Role.String(), Source: ms.SourceName(), Reason: ms.Reason,
+		Holds: active && ms.HoldsAt(at), Role: ms.Role.String(), Source: ms.SourceName(), Reason: ms.Reason,
 		ValidFrom: ms.From, ValidUntil: ms.Until, Added: ms.AddedAt, Revision: ms.Revision,
 	}
 	if !ms.AddedAt.IsZero() {
@@ -118,11 +123,18 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, p directory.Principal
 	if q.err != nil {
 		return q.err
 	}
+	at, err := asOf(r)
+	if err != nil {
+		return err
+	}
+	if in.At.IsZero() { // a cursor keeps to the moment of the first page
+		in.At = at
+	}
 	got, err := find(r.Context(), p, in)
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), a.encodeMember)))
+	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeMember(got.Value.At.Time))))
 }
 
 // pathMembership reads the group and the member of a path.
@@ -157,7 +169,7 @@ func (a *api) getMember(w http.ResponseWriter, r *http.Request, p directory.Prin
 	if len(got.Value.Items) == 0 || got.Value.Items[0].Membership.Member != m {
 		return directory.ErrNoMembership // it ended in between
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, a.encodeMember(got.Value.Items[0])))
+	return respond(w, r, got.Revision, say(http.StatusOK, encodeMemberAt(got.Value.Items[0], got.Value.At.Time)))
 }
 
 // standingJSON is how a member is to stand.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"roster/internal/directory"
 	"roster/internal/id"
@@ -162,7 +163,7 @@ func listParams(r *http.Request, own ...string) (*params, directory.Page) {
 		page.Limit = n
 	}
 	if v, given := p.values["cursor"]; given && p.err == nil {
-		page.After, p.err = parseCursor(v[0], p.query(r))
+		page.After, page.At, p.err = parseCursor(v[0], p.query(r))
 	}
 	return p, page
 }
@@ -180,25 +181,36 @@ func (p *params) query(r *http.Request) [8]byte {
 	return [8]byte(sum[:8])
 }
 
-// A cursor is the place where the page before ended, and the query it is of.
-// Neither is secret; clients are asked to look at it as opaque, so that it can
-// hold something else one day.
-func newCursor(after int64, query [8]byte) string {
+// A cursor is the place where the page before ended, the query it is of, and of a
+// list of memberships the moment that all its pages are of. None is secret;
+// clients are asked to look at it as opaque, so that it can hold something else
+// one day.
+func newCursor(after int64, query [8]byte, at directory.When) string {
 	if after == 0 {
 		return ""
 	}
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(after))
-	return base64.RawURLEncoding.EncodeToString(append(b, query[:]...))
+	b = append(b, query[:]...)
+	if !at.IsZero() {
+		b = binary.BigEndian.AppendUint64(b, uint64(at.Revision))
+		b = binary.BigEndian.AppendUint64(b, uint64(at.Time.UnixMicro()))
+	}
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func parseCursor(s string, query [8]byte) (int64, error) {
+func parseCursor(s string, query [8]byte) (int64, directory.When, error) {
+	var at directory.When
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 16 {
-		return 0, invalid("cursor.malformed", "cursor", "That is not a cursor of this API.")
+	if err != nil || len(b) != 16 && len(b) != 32 {
+		return 0, at, invalid("cursor.malformed", "cursor", "That is not a cursor of this API.")
 	}
 	after := int64(binary.BigEndian.Uint64(b))
 	if [8]byte(b[8:]) != query || after <= 0 {
-		return 0, invalid("cursor.foreign", "cursor", "That cursor is of another query; start again without one.")
+		return 0, at, invalid("cursor.foreign", "cursor", "That cursor is of another query; start again without one.")
 	}
-	return after, nil
+	if len(b) == 32 {
+		at.Revision = directory.Revision(binary.BigEndian.Uint64(b[16:]))
+		at.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(b[24:]))).UTC()
+	}
+	return after, at, nil
 }

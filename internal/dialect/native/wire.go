@@ -259,7 +259,7 @@ type list[T any] struct {
 }
 
 func listOf[T, W any](found directory.Found[T], query [8]byte, encode func(T) W) list[W] {
-	l := list[W]{Items: make([]W, len(found.Items)), Next: newCursor(found.Next, query)}
+	l := list[W]{Items: make([]W, len(found.Items)), Next: newCursor(found.Next, query, found.At)}
 	for i, item := range found.Items {
 		l.Items[i] = encode(item)
 	}

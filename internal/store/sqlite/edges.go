@@ -305,15 +305,16 @@ func (w *writer) insertEdge(e directory.Edge, s directory.Standing) ([]directory
 	return nil, nil
 }
 
-// archive keeps how the memberships on the edges stood until this commit.
+// archive keeps how the memberships on the edges stood until this commit, unless
+// they stood so in it alone.
 func (w *writer) archive(edges []directory.Edge) error {
 	const columns = "tenant, grp, member, revision, ended, serial, added, starts, ends, role, source, reason"
 	const values = "e.tenant, e.grp, e.member, e.revision, ?3, e.serial, e.added, e.starts, e.ends, e.role, e.source, e.reason"
 	if len(edges) == 1 {
-		return w.c.exec(w.ctx, "INSERT INTO periods ("+columns+") SELECT "+values+" FROM edges e WHERE e.tenant = ?1 AND e.grp = ?2 AND e.member = ?4",
+		return w.c.exec(w.ctx, "INSERT INTO periods ("+columns+") SELECT "+values+" FROM edges e WHERE e.tenant = ?1 AND e.grp = ?2 AND e.member = ?4 AND e.revision < ?3",
 			w.pk, int64(edges[0].Group), w.revision(), int64(edges[0].Member))
 	}
-	return w.c.exec(w.ctx, "INSERT INTO periods ("+columns+") SELECT "+values+fromEdges, w.pk, packEdges(edges), w.revision())
+	return w.c.exec(w.ctx, "INSERT INTO periods ("+columns+") SELECT "+values+fromEdges+" AND e.revision < ?3", w.pk, packEdges(edges), w.revision())
 }
 
 // UpdateEdges implements [directory.Writer].

@@ -26,7 +26,7 @@ var whole = []struct{ start, why string }{
 var (
 	scans    = regexp.MustCompile(`^SCAN (\w+)`)
 	searches = regexp.MustCompile(`^SEARCH (\w+) .*\((.*)\)$`)
-	small    = regexp.MustCompile(`^(\d+|j|json_each|up|down|page|tenants|counters|CONSTANT|sqlite_\w+)$`) // what may be scanned
+	small    = regexp.MustCompile(`^(\d+|j|json_each|up|down|half|m|page|tenants|counters|CONSTANT|sqlite_\w+)$`) // what may be scanned
 )
 
 // wasteful says which step of a statement's plan reads more than it is asked

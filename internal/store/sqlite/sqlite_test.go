@@ -409,7 +409,14 @@ func TestADeletedTenantLeavesGravesAlone(t *testing.T) {
 			if _, err := w.InsertEdges(e, directory.Standing{}); err != nil {
 				return err
 			}
-			return w.UpdateEdges(e, directory.Standing{Reason: "r"})
+			return nil
+		})
+		must(t, err)
+		_, err = s.Update(ctx, in, directory.Author{}, func(w directory.Writer) error {
+			g, err := w.Group(directory.ByNumber(1))
+			renamed := g
+			renamed.Name = "h"
+			return errors.Join(err, w.UpdateEdges([]directory.Edge{{Group: 1, Member: 1}}, directory.Standing{Reason: "r"}), w.UpdateGroup(g, renamed))
 		})
 		must(t, err)
 	}

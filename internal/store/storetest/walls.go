@@ -144,6 +144,27 @@ var walls = []testCase{
 				return []any{x, y}, errors.Join(err, err2)
 			}},
 			"Check":      {own: func(r directory.Reader) (any, error) { return r.Check(1, 2, start) }},
+			"Checks":     {own: func(r directory.Reader) (any, error) { return r.Checks(edges, start) }},
+			"Climb":      {own: func(r directory.Reader) (any, error) { return r.Climb([]id.Member{1, 2}) }},
+			"RevisionAt": {own: func(r directory.Reader) (any, error) { return r.RevisionAt(start) }},
+			"Periods":    {own: func(r directory.Reader) (any, error) { return r.Periods(in(1, 1), 0, 100) }},
+			"AsOf": {func(r directory.Reader) (any, error) {
+				p, err := r.AsOf(1)
+				if err != nil {
+					return nil, err
+				}
+				x, err := p.Memberships(directory.MembershipQuery{Group: 1, Limit: 100, At: start})
+				y, err2 := p.Memberships(directory.MembershipQuery{Member: 1, Limit: 100, At: start})
+				z, err3 := p.Users([]id.Number{1, 2})
+				v, err4 := p.MembersOf(2, start, 0, 100)
+				return []any{x, y, z, v}, errors.Join(err, err2, err3, err4)
+			}, func(r directory.Reader) (any, error) {
+				p, err := r.AsOf(1)
+				if err != nil {
+					return nil, err
+				}
+				return p.UserNumbers([]directory.Ref{directory.ByCode(b.ann.Code), directory.ByCode(b.bob.Code)})
+			}},
 			"MembersOf":  {own: func(r directory.Reader) (any, error) { return r.MembersOf(2, start, 0, 100) }},
 			"GroupsOf":   {own: func(r directory.Reader) (any, error) { return r.GroupsOf(1, start) }},
 			"Placements": {own: func(r directory.Reader) (any, error) { return r.Placements([]id.Number{1, 2}, start) }},
@@ -165,7 +186,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name

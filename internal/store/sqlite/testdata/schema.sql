@@ -91,6 +91,20 @@ CREATE TABLE log (
   body       TEXT    NOT NULL,
   PRIMARY KEY (tenant, revision)
 );
+CREATE TABLE pasts (
+  tenant    INTEGER NOT NULL,
+  kind      INTEGER NOT NULL,
+  number    INTEGER NOT NULL,
+  ended     INTEGER NOT NULL,
+  created   INTEGER NOT NULL, -- the commit that made the user or group
+  id        BLOB    NOT NULL,
+  code      INTEGER NOT NULL,
+  name      TEXT    NOT NULL,
+  name_fold TEXT    NOT NULL,
+  suspended INTEGER NOT NULL,
+  expires   INTEGER NOT NULL,
+  PRIMARY KEY (tenant, kind, number, ended)
+) WITHOUT ROWID;
 CREATE TABLE periods (
   tenant   INTEGER NOT NULL,
   grp      INTEGER NOT NULL,
@@ -128,7 +142,7 @@ CREATE TABLE tenants (
   next_group  INTEGER NOT NULL DEFAULT 1,
   next_serial INTEGER NOT NULL DEFAULT 1,
   shape       INTEGER NOT NULL DEFAULT 0
-);
+, horizon INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE users (
   tenant         INTEGER NOT NULL,
   number         INTEGER NOT NULL,
@@ -169,6 +183,8 @@ CREATE UNIQUE INDEX groups_id ON groups (tenant, id);
 CREATE INDEX groups_name ON groups (tenant, name_fold);
 CREATE INDEX groups_sort ON groups (tenant, name_sort);
 CREATE INDEX kept_at ON kept (tenant, at);
+CREATE INDEX pasts_name ON pasts (tenant, kind, name_fold);
+CREATE INDEX periods_member ON periods (tenant, member, grp, revision, ended, starts, ends);
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);

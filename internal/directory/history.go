@@ -1,0 +1,187 @@
+package directory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"roster/internal/id"
+	"roster/internal/index"
+)
+
+// When says as of which moment a question about memberships is asked. The zero
+// When is now. A revision is the moment at which it was committed; a time is the
+// last commit at or before it, with dates as they are at that time, which may be
+// one to come. With both, the rows are the revision's and the dates the time's.
+type When struct {
+	Revision Revision
+	Time     time.Time
+}
+
+// IsZero reports whether w is now.
+func (w When) IsZero() bool { return w.Revision == 0 && w.Time.IsZero() }
+
+// then is a look at memberships as of one moment: everything it says is of one
+// revision and one instant.
+type then struct {
+	Past
+	When
+	l  *look
+	st *index.State // of that revision; nil if the rows must be asked
+}
+
+// then finds the moment that w means, and answers as of it from here on.
+func (l *look) then(w When) (then, error) {
+	t := then{Past: l.Reader, l: l}
+	now, err := l.Revision()
+	if err != nil {
+		return t, err
+	}
+	t.When = When{Revision: now, Time: l.now()}
+	switch {
+	case w.Revision > now:
+		return t, &Error{Kind: Stale, Code: "revision.ahead", Field: "at", Detail: "The tenant has not come to that revision yet."}
+	case w.Revision != 0:
+		t.Revision = w.Revision
+		if t.Time = w.Time; t.Time.IsZero() {
+			made, err := l.Authors([]Revision{w.Revision})
+			if err != nil {
+				return t, err
+			}
+			if len(made) == 0 {
+				return t, ErrForgotten
+			}
+			t.Time = made[0].At
+		}
+	case !w.Time.IsZero():
+		t.Time = exact(w.Time)
+		if t.Revision, err = l.RevisionAt(t.Time); err != nil {
+			return t, err
+		}
+	}
+	if t.Revision != now {
+		if t.Past, err = l.AsOf(t.Revision); err != nil {
+			return t, err
+		}
+	}
+	l.answered = &t.Revision
+	t.st = l.pictureAt(t.Revision)
+	return t, nil
+}
+
+// group finds one group as of then.
+func (t then) group(ref Ref) (id.Number, error) {
+	n, err := t.GroupNumbers([]Ref{ref})
+	switch {
+	case err != nil:
+		return 0, err
+	case n[0] == Ambiguous:
+		return 0, ErrAmbiguous
+	case n[0] == 0:
+		return 0, ErrNoGroup
+	}
+	return n[0], nil
+}
+
+// member finds one user or group as of then.
+func (t then) member(m MemberRef) (id.Member, error) {
+	if m.IsGroup {
+		g, err := t.group(m.Ref)
+		return id.GroupMember(g), err
+	}
+	n, err := t.UserNumbers([]Ref{m.Ref})
+	if err == nil && (n[0] == 0 || n[0] == Ambiguous) {
+		err = ErrNoUser
+	}
+	if err != nil {
+		return 0, err
+	}
+	return id.UserMember(n[0]), nil
+}
+
+// membersAfter returns the users in a group, directly and through groups, after
+// a number.
+func (t then) membersAfter(group, after id.Number, limit int) ([]id.Number, error) {
+	if t.st == nil {
+		return t.MembersOf(group, t.Time, after, limit)
+	}
+	return t.st.MembersAfter(group, after, t.Time.UnixMicro(), true, limit), nil
+}
+
+// groupsOf returns the groups that a member is in, directly and through groups.
+func (t then) groupsOf(m id.Member) ([]id.Number, error) {
+	if t.st == nil {
+		return t.GroupsOf(m, t.Time)
+	}
+	if u, ok := m.User(); ok {
+		return t.st.Groups(u, t.Time.UnixMicro(), true), nil
+	}
+	g, _ := m.Group()
+	return t.st.Parents(g, t.Time.UnixMicro(), true), nil
+}
+
+// checks answers for each edge whether its user is in its group; an edge with a
+// zero end is a no.
+func (t then) checks(edges []Edge) ([]bool, error) {
+	answers := make([]bool, len(edges))
+	if t.st != nil {
+		for i, e := range edges {
+			u, _ := e.Member.User()
+			answers[i] = u != 0 && e.Group != 0 && t.st.Check(u, e.Group, t.Time.UnixMicro())
+		}
+		return answers, nil
+	}
+	asked := make([]Edge, 0, len(edges))
+	for _, e := range edges {
+		if e.Member != 0 && e.Group != 0 {
+			asked = append(asked, e)
+		}
+	}
+	yes, err := t.Checks(asked, t.Time)
+	in := make(map[Edge]bool, len(yes))
+	for _, e := range yes {
+		in[e] = true
+	}
+	for i, e := range edges {
+		answers[i] = in[e]
+	}
+	return answers, err
+}
+
+// WereMembers answers many checks, in order, as of one moment. In the past,
+// names are those of then. It needs [ReadMembers].
+func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check, at When) (Answer[[]bool], error) {
+	if len(checks) > MaxChecks {
+		return Answer[[]bool]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: "A call asks about at most 1000 pairs."}
+	}
+	return view(ctx, d, p, ReadMembers, func(l *look) ([]bool, error) {
+		t, err := l.then(at)
+		if err != nil {
+			return nil, err
+		}
+		users, groups := make([]Ref, len(checks)), make([]Ref, len(checks))
+		for i, c := range checks {
+			users[i], groups[i] = c.User, c.Group
+		}
+		userNumbers, err := t.UserNumbers(users)
+		if err != nil {
+			return nil, err
+		}
+		groupNumbers, err := t.GroupNumbers(groups)
+		if err != nil {
+			return nil, err
+		}
+		if i := slices.Index(groupNumbers, Ambiguous); i >= 0 {
+			ambiguous := *ErrAmbiguous
+			ambiguous.Items = []int{i}
+			return nil, &ambiguous
+		}
+		edges := make([]Edge, len(checks))
+		for i, u := range userNumbers {
+			if u != Ambiguous {
+				edges[i] = Edge{Group: groupNumbers[i], Member: id.UserMember(u)}
+			}
+		}
+		return t.checks(edges)
+	})
+}

@@ -1,0 +1,141 @@
+package directory_test
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// ago is the oracle as of a moment, and the instant at which dates count then.
+func (o *oracle) ago(w directory.When) (*oracle, time.Time) {
+	all := append(slices.Clone(o.history), o)
+	if w.Revision != 0 {
+		then := all[w.Revision]
+		if w.Time.IsZero() {
+			return then, then.last
+		}
+		return then, w.Time
+	}
+	then := all[0]
+	for _, x := range all[1:] {
+		if !x.last.After(w.Time) {
+			then = x
+		}
+	}
+	return then, w.Time
+}
+
+// when draws a moment: a revision there was, or an instant from before the first
+// to one that has not come.
+func (m *machine) when(t *rapid.T) directory.When {
+	if rapid.Bool().Draw(t, "by revision") && m.o.revision > 0 {
+		return directory.When{Revision: directory.Revision(rapid.IntRange(1, int(m.o.revision)).Draw(t, "revision"))}
+	}
+	return directory.When{Time: m.clock.Now().Add(time.Duration(rapid.IntRange(-12, 2).Draw(t, "half seconds")) * time.Second / 2)}
+}
+
+// agreeThen asks about the past in every way there is.
+func (m *machine) agreeThen(t *rapid.T) {
+	w := m.when(t)
+	o, at := m.o.ago(w)
+	users, groups := slices.Sorted(maps.Keys(o.users)), slices.Sorted(maps.Keys(o.groups))
+	var checks []directory.Check
+	var want []bool
+	inside := map[id.Number][]id.Number{}
+	for _, u := range append(users, 99) {
+		in := o.groupsOf(id.UserMember(u), at)
+		for _, g := range in {
+			inside[g] = append(inside[g], u)
+		}
+		for _, g := range append(groups, 99) {
+			c := directory.Check{User: directory.ByNumber(int64(u)), Group: directory.ByNumber(int64(g))}
+			if u != 99 && g != 99 && rapid.Bool().Draw(t, "by id and name") {
+				c = directory.Check{User: directory.ByName(o.users[u].Name), Group: directory.ByGroup(o.groups[g].ID)}
+			}
+			checks, want = append(checks, c), append(want, slices.Contains(in, g))
+		}
+	}
+	got, err := m.d.WereMembers(ctx, m.p, checks, w)
+	if err != nil || !slices.Equal(got.Value, want) || got.Revision != o.revision {
+		t.Fatalf("as of %+v the checks %+v are %v at %d, %v; want %v at %d", w, checks, got.Value, got.Revision, err, want, o.revision)
+	}
+	for _, g := range groups {
+		if got := m.pages(t, directory.ListMembers{Page: directory.Page{At: w, Limit: 2}, Group: directory.ByNumber(int64(g)), Transitive: true}, func() {}); !slices.Equal(got, inside[g]) {
+			t.Fatalf("as of %+v the members of %d are %v, want %v", w, g, got, inside[g])
+		}
+	}
+	for _, u := range users {
+		a, err := m.d.GroupsOf(ctx, m.p, directory.ListMembers{Page: directory.Page{At: w}, Member: directory.MemberRef{Ref: directory.ByNumber(int64(u))}, Transitive: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in []id.Number
+		for _, x := range a.Value.Items {
+			in = append(in, x.Group.Number)
+			if x.Group.Name != o.groups[x.Group.Number].Name {
+				t.Fatalf("as of %+v group %d is named %q", w, x.Group.Number, x.Group.Name)
+			}
+		}
+		if want := o.groupsOf(id.UserMember(u), at); !slices.Equal(in, want) {
+			t.Fatalf("as of %+v user %d is in %v, want %v", w, u, in, want)
+		}
+	}
+}
+
+// pages reads a list of users to its end and does something after each page.
+func (m *machine) pages(t *rapid.T, in directory.ListMembers, between func()) (got []id.Number) {
+	for {
+		a, err := m.d.Members(ctx, m.p, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range a.Value.Items {
+			if x.User != nil {
+				got = append(got, x.User.Number)
+			}
+		}
+		in.At = a.Value.At
+		if in.After = a.Value.Next; in.After == 0 {
+			return got
+		}
+		between()
+	}
+}
+
+// pageOn reads a list whose pages are far apart: they are one snapshot.
+func (m *machine) pageOn(t *rapid.T) {
+	groups := slices.Sorted(maps.Keys(m.o.groups))
+	if len(groups) == 0 {
+		return
+	}
+	g := rapid.SampledFrom(groups).Draw(t, "list")
+	now := m.d.Now()
+	direct := rapid.Bool().Draw(t, "direct")
+	var want []id.Number
+	for _, u := range slices.Sorted(maps.Keys(m.o.users)) {
+		s, stands := m.o.edges[directory.Edge{Group: g, Member: id.UserMember(u)}]
+		if direct && stands && s.HoldsAt(now) && m.o.users[u].ActiveAt(now) || !direct && slices.Contains(m.o.groupsOf(id.UserMember(u), now), g) {
+			want = append(want, u)
+		}
+	}
+	got := m.pages(t, directory.ListMembers{Page: directory.Page{Limit: 1}, Group: directory.ByGroup(m.o.groups[g].ID), Transitive: !direct}, func() {
+		switch rapid.IntRange(0, 3).Draw(t, "between pages") {
+		case 0:
+			m.changeMembers(t)
+		case 1:
+			m.updateUser(t)
+		case 2:
+			m.deleteUser(t)
+		case 3:
+			m.clock.Advance(time.Second / 2)
+		}
+	})
+	if !slices.Equal(got, want) {
+		t.Fatalf("the pages of %d hold %v, want %v as of %v", g, got, want, now)
+	}
+}

@@ -1,0 +1,211 @@
+package sqlite
+
+import (
+	"time"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// past implements [directory.Past] as of a revision. Every statement of it binds
+// the tenant as ?1 and the revision as ?2, and most a moment as ?3.
+type past struct {
+	reader
+	rev int64
+}
+
+var _ directory.Past = (*past)(nil)
+
+// AsOf implements [directory.Reader].
+func (r *reader) AsOf(rev directory.Revision) (directory.Past, error) {
+	var horizon int64
+	if err := r.c.row(r.quick(), "SELECT horizon FROM tenants WHERE pk = ?", r.pk).Scan(&horizon); err != nil {
+		return nil, gone(err, directory.ErrNoTenant)
+	}
+	if int64(rev) < horizon {
+		return nil, directory.ErrForgotten
+	}
+	return &past{reader: *r, rev: int64(rev)}, nil
+}
+
+// RevisionAt implements [directory.Reader]. Revisions are dense and their times
+// ascend, so it looks for the last one by halves, in one statement.
+func (r *reader) RevisionAt(at time.Time) (directory.Revision, error) {
+	var rev int64
+	const early = "(SELECT l.at FROM log l WHERE l.tenant = ?1 AND l.revision = (low + high + 1) / 2) <= ?2"
+	err := r.c.row(r.quick(), `WITH RECURSIVE half(low, high) AS (SELECT 0, revision FROM tenants WHERE pk = ?1
+ UNION ALL SELECT CASE WHEN `+early+" THEN (low + high + 1) / 2 ELSE low END, CASE WHEN "+early+` THEN high ELSE (low + high - 1) / 2 END
+ FROM half WHERE low < high) SELECT low FROM half WHERE low = high`, r.pk, micros(at)).Scan(&rev)
+	return directory.Revision(rev), err
+}
+
+func scanPeriod(row scanner) (directory.Period, error) {
+	var p directory.Period
+	var ended int64
+	m, err := scanMembership(prefixed{row, []any{&ended}})
+	p.Membership, p.Ended = m, directory.Revision(ended)
+	return p, err
+}
+
+const (
+	authored       = "coalesce(l.at, 0), l.credential, l.user, coalesce(l.actor, ''), coalesce(l.dialect, ''), "
+	joinAuthor     = " LEFT JOIN log l ON l.tenant = e.tenant AND l.revision = CASE e.added WHEN 0 THEN e.revision ELSE e.added END"
+	whereOnEdge    = " WHERE e.tenant = ?1 AND e.grp = ?2 AND e.member = ?3 AND e.revision > ?4"
+	stoodBy        = " AND e.revision <= ?2"                  // of edges, as of a revision
+	stoodUntil     = " AND e.revision <= ?2 AND e.ended > ?2" // of periods
+	heldThen       = " AND e.starts <= ?3 AND (e.ends = 0 OR e.ends > ?3)"
+	activeThen     = "(u.suspended = 0 AND (u.expires = 0 OR u.expires > ?3))"
+	activeThenOf   = "coalesce((SELECT " + activeThen + " FROM pasts u WHERE u.tenant = ?1 AND u.kind = 1 AND u.number = "
+	activeThenElse = " AND u.ended > ?2 ORDER BY u.ended LIMIT 1), (SELECT " + activeThen + " FROM users u WHERE u.tenant = ?1 AND u.number = "
+)
+
+// wasActive is the condition that the user of that number was active.
+func wasActive(number string) string {
+	return activeThenOf + number + activeThenElse + number + "), 0)"
+}
+
+// Periods implements [directory.Reader].
+func (r *reader) Periods(e directory.Edge, after directory.Revision, limit int) ([]directory.Period, error) {
+	return all(r.ctx, r.c, scanPeriod, "SELECT * FROM (SELECT e.ended, "+authored+standingColumns+" FROM periods e"+joinAuthor+whereOnEdge+
+		" ORDER BY e.revision LIMIT ?5) UNION ALL SELECT 0, "+authored+standingColumns+" FROM edges e"+joinAuthor+whereOnEdge+" ORDER BY 10 LIMIT ?5",
+		r.pk, int64(e.Group), int64(e.Member), int64(after), limit)
+}
+
+// both runs a query over what stands still and over what ended since.
+func both(query func(table, stood string) string) string {
+	return query("edges", stoodBy) + " UNION ALL " + query("periods", stoodUntil)
+}
+
+// Standing implements [directory.Past].
+func (p *past) Standing(edges []directory.Edge) ([]directory.Membership, error) {
+	if len(edges) == 0 {
+		return nil, nil
+	}
+	return all(p.ctx, p.c, scanStanding, both(func(table, stood string) string {
+		return "SELECT " + standingColumns + " FROM json_each(?3) j CROSS JOIN " + table + " e ON e.tenant = ?1 AND e.grp = " + edgeGroup + " AND e.member = " + edgeMember + stood
+	}), p.pk, p.rev, packEdges(edges))
+}
+
+// Memberships implements [directory.Past].
+func (p *past) Memberships(q directory.MembershipQuery) ([]directory.Membership, error) {
+	holds := ""
+	if !q.At.IsZero() {
+		holds = heldThen + " AND (e.member < 0 OR " + wasActive("e.member") + ")"
+	}
+	page := func(where, order string, after int64, limit int, end string) ([]directory.Membership, error) {
+		return all(p.ctx, p.c, scanMembership, both(func(table, stood string) string {
+			return "SELECT * FROM (SELECT " + authored + standingColumns + " FROM " + table + " e" + joinAuthor +
+				" WHERE e.tenant = ?1" + where + stood + holds + " ORDER BY " + order + " LIMIT ?6)"
+		})+end, p.pk, p.rev, micros(q.At), int64(q.Group)+int64(q.Member), after, limit)
+	}
+	if q.Member != 0 {
+		return page(" AND e.member = ?4 AND e.grp > ?5", "e.grp", q.After, q.Limit, " ORDER BY 6 LIMIT ?6")
+	}
+	var list []directory.Membership
+	if q.After < int64(id.MaxNumber) {
+		groups, err := page(" AND e.grp = ?4 AND e.member < ?5 AND e.member < 0", "e.member DESC", -q.After, q.Limit, " ORDER BY 7 DESC LIMIT ?6")
+		if err != nil || len(groups) == q.Limit {
+			return groups, err
+		}
+		list = groups
+	}
+	users, err := page(" AND e.grp = ?4 AND e.member > ?5", "e.member", max(q.After-int64(id.MaxNumber), 0), q.Limit-len(list), " ORDER BY 7 LIMIT ?6")
+	return append(list, users...), err
+}
+
+func scanLink(row scanner) (directory.Link, error) {
+	var grp, member, starts, ends int64
+	err := row.Scan(&grp, &member, &starts, &ends)
+	return directory.Link{Edge: directory.Edge{Group: id.Number(grp), Member: id.Member(member)}, From: fromMicros(starts), Until: fromMicros(ends)}, err
+}
+
+// Climb implements [directory.Reader].
+func (r *reader) Climb(of []id.Member) ([]directory.Link, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanLink, `WITH RECURSIVE up(m) AS (SELECT value FROM json_each(?2)
+ UNION SELECT -e.grp FROM up CROSS JOIN edges e ON e.tenant = ?1 AND e.member = up.m)
+ SELECT e.grp, e.member, e.starts, e.ends FROM up CROSS JOIN edges e INDEXED BY edges_member ON e.tenant = ?1 AND e.member = up.m ORDER BY e.grp, e.member`,
+		r.pk, integers(of))
+}
+
+// Climb implements [directory.Past].
+func (p *past) Climb(of []id.Member) ([]directory.Link, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	const from = " CROSS JOIN edges e INDEXED BY edges_member ON e.tenant = ?1 AND e.member = up.m" + stoodBy
+	const ended = " CROSS JOIN periods e INDEXED BY periods_member ON e.tenant = ?1 AND e.member = up.m" + stoodUntil
+	return all(p.ctx, p.c, scanLink, `WITH RECURSIVE up(m) AS (SELECT value FROM json_each(?3)
+ UNION SELECT -e.grp FROM up`+from+" UNION SELECT -e.grp FROM up"+ended+`)
+ SELECT e.grp, e.member, e.starts, e.ends FROM up`+from+" UNION ALL SELECT e.grp, e.member, e.starts, e.ends FROM up"+ended+" ORDER BY 1, 2",
+		p.pk, p.rev, integers(of))
+}
+
+// Of the members that a JSON array in ?4 holds, everInto yields, as up(m, g),
+// the groups that each stood in at a moment, directly and through groups.
+const everInto = `WITH RECURSIVE up(m, g) AS (
+ SELECT e.member, e.grp FROM json_each(?4) j CROSS JOIN edges e INDEXED BY edges_member ON e.tenant = ?1 AND e.member = j.value` + stoodBy + heldThen + `
+ UNION SELECT e.member, e.grp FROM json_each(?4) j CROSS JOIN periods e INDEXED BY periods_member ON e.tenant = ?1 AND e.member = j.value` + stoodUntil + heldThen + `
+ UNION SELECT up.m, e.grp FROM up CROSS JOIN edges e INDEXED BY edges_member ON e.tenant = ?1 AND e.member = -up.g` + stoodBy + heldThen + `
+ UNION SELECT up.m, e.grp FROM up CROSS JOIN periods e INDEXED BY periods_member ON e.tenant = ?1 AND e.member = -up.g` + stoodUntil + heldThen + ")"
+
+// Check implements [directory.Past].
+func (p *past) Check(user, group id.Number, at time.Time) (bool, error) {
+	yes, err := p.Checks([]directory.Edge{{Group: group, Member: id.UserMember(user)}}, at)
+	return len(yes) > 0, err
+}
+
+// Checks implements [directory.Past].
+func (p *past) Checks(of []directory.Edge, at time.Time) ([]directory.Edge, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	return all(p.ctx, p.c, scanEdge, everInto+" SELECT DISTINCT "+edgeGroup+", "+edgeMember+
+		" FROM json_each(?5) j CROSS JOIN up ON up.m = "+edgeMember+" AND up.g = "+edgeGroup+" WHERE "+wasActive("up.m"),
+		p.pk, p.rev, micros(at), integers(membersOf(of)), packEdges(of))
+}
+
+// Checks implements [directory.Reader].
+func (r *reader) Checks(of []directory.Edge, at time.Time) ([]directory.Edge, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanEdge, `WITH RECURSIVE up(m, g) AS (
+ SELECT e.member, e.grp FROM json_each(?2) j CROSS JOIN edges e ON e.tenant = ?1 AND e.member = j.value`+heldThen+`
+ UNION SELECT up.m, e.grp FROM up CROSS JOIN edges e ON e.tenant = ?1 AND e.member = -up.g`+heldThen+`)
+ SELECT DISTINCT `+edgeGroup+", "+edgeMember+" FROM json_each(?4) j CROSS JOIN up ON up.m = "+edgeMember+" AND up.g = "+edgeGroup+
+		" CROSS JOIN users u ON u.tenant = ?1 AND u.number = up.m AND "+activeThen,
+		r.pk, integers(membersOf(of)), micros(at), packEdges(of))
+}
+
+// membersOf returns the members of the edges, each once.
+func membersOf(edges []directory.Edge) []id.Member {
+	seen := make(map[id.Member]bool, len(edges))
+	var members []id.Member
+	for _, e := range edges {
+		if !seen[e.Member] {
+			seen[e.Member] = true
+			members = append(members, e.Member)
+		}
+	}
+	return members
+}
+
+// GroupsOf implements [directory.Past].
+func (p *past) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) {
+	return all(p.ctx, p.c, scanNumber, everInto+" SELECT g FROM up WHERE up.m < 0 OR "+wasActive("up.m")+" ORDER BY g",
+		p.pk, p.rev, micros(at), integers([]id.Member{m}))
+}
+
+// MembersOf implements [directory.Past].
+func (p *past) MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
+	const below = " CROSS JOIN edges e ON e.tenant = ?1 AND e.grp = down.g" + stoodBy + heldThen
+	const below2 = " CROSS JOIN periods e ON e.tenant = ?1 AND e.grp = down.g" + stoodUntil + heldThen
+	return all(p.ctx, p.c, scanNumber, `WITH RECURSIVE down(g) AS (SELECT ?4
+ UNION SELECT -e.member FROM down`+below+" AND e.member < 0 UNION SELECT -e.member FROM down"+below2+` AND e.member < 0)
+ SELECT m FROM (SELECT e.member AS m FROM down`+below+" AND e.member > ?5 UNION SELECT e.member FROM down"+below2+` AND e.member > ?5)
+ WHERE `+wasActive("m")+" ORDER BY m LIMIT ?6",
+		p.pk, p.rev, micros(at), int64(group), int64(after), limit)
+}
