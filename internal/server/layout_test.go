@@ -36,6 +36,7 @@ var allowed = map[string][]string{
 	"bench/load":                       {},
 	"bench/loadgen":                    {"bench/load"},
 	"bench":                            {"internal/", "bench/load"},
+	"deploy/patroni/failover":          {"client"},
 	"internal/store/storetest":         {"internal/id", "internal/directory", "internal/store/changelog"},
 	"internal/directory/directorytest": {"internal/id", "internal/directory", "internal/authn", "internal/store/sqlite"},
 	"internal/dialect/dialecttest":     {"internal/"},
