@@ -2,7 +2,7 @@
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build test race lint bench soak
+.PHONY: build test race lint bench soak patroni
 
 build:
 	go build -o roster ./cmd/roster
@@ -27,3 +27,8 @@ bench:
 # As many crashes as an hour holds.
 soak:
 	go test ./internal/server -run TestCrash -crashes 2000 -timeout 90m -v
+
+# Fails a real PostgreSQL cluster over under load, on loopback, within ten minutes.
+# Wants Debian's patroni, etcd-server and postgresql; root installs what is missing.
+patroni:
+	go run ./deploy/patroni/failover
