@@ -10,6 +10,8 @@
 //	kill        SIGKILL to the primary and its Patroni, as if its machine lost power; later it comes back
 //	switchover  patronictl switchover
 //	node        SIGKILL to a Roster node; later it comes back
+//	zombie      SIGKILL to the primary's Patroni alone: without a watchdog there are two primaries then,
+//	            until a minute later the old one is killed as well
 //
 // At the end everything is read back and compared with what was acknowledged.
 package main
@@ -145,7 +147,7 @@ type happening struct {
 }
 
 var stepOf = map[string]func(*runner, context.Context, *happening) (after func(context.Context) error, err error){
-	"kill": (*runner).kill, "switchover": (*runner).switchover, "node": (*runner).killNode,
+	"kill": (*runner).kill, "switchover": (*runner).switchover, "node": (*runner).killNode, "zombie": (*runner).zombie,
 }
 
 // all lets the steps happen under load, each on a whole cluster.
@@ -195,6 +197,31 @@ func (r *runner) kill(ctx context.Context, h *happening) (func(context.Context) 
 		return nil, err
 	}
 	return func(context.Context) error { return r.cluster.startMember(old) }, nil
+}
+
+// zombieFor is how long the old primary lives on, which is longer than a node
+// waits for any commit.
+const zombieFor = time.Minute
+
+func (r *runner) zombie(ctx context.Context, h *happening) (func(context.Context) error, error) {
+	old, err := r.cluster.leader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	old.patroni.kill()
+	if err := r.cluster.newLeader(ctx, old, 90*time.Second); err != nil {
+		return nil, err
+	}
+	elected := time.Since(h.from)
+	select {
+	case <-time.After(zombieFor):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	killPostgres(old.data)
+	err = r.elected(ctx, old, h)
+	h.elected = elected
+	return func(context.Context) error { return r.cluster.startMember(old) }, err
 }
 
 func (r *runner) switchover(ctx context.Context, h *happening) (func(context.Context) error, error) {
