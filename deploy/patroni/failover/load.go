@@ -58,7 +58,7 @@ func newLoad(ctx context.Context, urls []string, platformKey string, writers int
 		return nil, err
 	}
 	l := &load{urls: urls, key: key.Secret, http: &http.Client{
-		Timeout:   10 * time.Second,
+		Timeout:   attemptTime,
 		Transport: &http.Transport{MaxIdleConnsPerHost: writers},
 	}}
 	if l.from, err = l.revision(ctx); err != nil {
@@ -159,9 +159,13 @@ func (w *writer) fillGroup(ctx context.Context) {
 	}
 }
 
+// attemptTime is how long one attempt may take. It is more than a node waits for
+// anything, so that an answer that a node should not have given is heard.
+const attemptTime = 75 * time.Second
+
 // answerTime is how long a writer asks for an answer. It is far more than a
 // failover takes.
-const answerTime = 2 * time.Minute
+const answerTime = 4 * time.Minute
 
 // write sends a change until it is answered, with one Idempotency-Key, each
 // attempt to the next node. ok is false if there was no acknowledgement.

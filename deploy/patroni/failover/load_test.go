@@ -6,6 +6,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,12 +17,10 @@ import (
 	"time"
 
 	"roster/client"
-	"roster/internal/authn"
-	"roster/internal/directory"
 	"roster/internal/server"
 )
 
-// bed is two doors to one embedded directory, as two nodes have one database.
+// bed is two doors to one embedded server, as two nodes have one database.
 // A door whose turn it is may fail a request before or after it is carried out.
 type bed struct {
 	urls []string
@@ -38,20 +40,33 @@ const (
 
 func newBed(t *testing.T, fail func(n int64) fate) *bed {
 	t.Helper()
-	o, err := server.Open(t.Context(), t.TempDir(), slog.New(slog.DiscardHandler))
+	dir := t.TempDir()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	address, ended := make(chan string, 1), make(chan error, 1)
+	go func() {
+		ended <- server.Run(ctx, server.Config{Data: dir, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, func(a string) { address <- a })
+	}()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	var target *url.URL
+	select {
+	case a := <-address:
+		target = &url.URL{Scheme: "http", Host: a}
+	case err := <-ended:
+		ended <- err
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(filepath.Join(dir, "platform.key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { o.Close() })
-	secret, hash, _ := o.Authn.Mint(authn.Native)
-	_, err = o.Directory.CreateCredential(t.Context(), server.Operator("test"), directory.NewCredential{
-		Kind: authn.Native, Name: "platform", Grants: directory.Platform, Hash: hash})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bed{key: secret, fail: fail}
+	b := &bed{key: strings.TrimSpace(string(key)), fail: fail}
 	for range 2 {
-		h := o.Handler(slog.New(slog.DiscardHandler))
+		h := httputil.NewSingleHostReverseProxy(target)
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			what := works
 			if b.fail != nil && strings.Contains(r.URL.Path, "/groups") && r.Method != http.MethodGet {
