@@ -13,7 +13,7 @@ import (
 func memberCommand() *cobra.Command {
 	r := &remote{}
 	return r.bindTenant(parent("member", "Add, remove and list members of a group", "",
-		memberAdd(r), memberRemove(r), memberList(r)))
+		memberAdd(r), memberRemove(r), memberList(r), memberHistory(r)))
 }
 
 func memberAdd(r *remote) *cobra.Command {

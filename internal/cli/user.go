@@ -12,7 +12,7 @@ import (
 func userCommand() *cobra.Command {
 	r := &remote{}
 	return r.bindTenant(parent("user", "Make, show, change and delete users", "",
-		userCreate(r), userGet(r), userList(r), userUpdate(r), userDelete(r), userGroups(r)))
+		userCreate(r), userGet(r), userList(r), userUpdate(r), userDelete(r), userGroups(r), userDiff(r)))
 }
 
 // userFields are what is set of a user on the command line.

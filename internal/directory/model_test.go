@@ -810,6 +810,10 @@ func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 			"ask about the past":       m.agreeThen,
 			"ask more about the past":  m.agreeThen,
 			"page on while it changes": m.pageOn,
+			"ask why":                  m.explain,
+			"ask why again":            m.explain,
+			"compare two moments":      m.diff,
+			"ask for a timeline":       m.timeline,
 			"":                         m.agree,
 		})
 		m.replay(t)

@@ -20,6 +20,15 @@ type Page struct {
 	At    When
 }
 
+// Or returns p as of a moment, unless it is of one already: a page that a cursor
+// asks for keeps to the moment of the first.
+func (p Page) Or(at When) Page {
+	if p.At.IsZero() {
+		p.At = at
+	}
+	return p
+}
+
 func (p Page) limit() int {
 	switch {
 	case p.Limit <= 0:

@@ -198,6 +198,15 @@ var operations = map[string]operation{
 	"WereMembers": {directory.ReadMembers, func(w *world, p directory.Principal) error {
 		return drop(w.WereMembers(ctx, p, make([]directory.Check, 1), directory.When{Revision: 1}))
 	}},
+	"Explain": {directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.Explain(ctx, p, directory.Explain{User: directory.ByNumber(1), Group: directory.ByNumber(1)}))
+	}},
+	"Timeline": {directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.Timeline(ctx, p, directory.Timeline{Group: directory.ByNumber(1), Member: directory.MemberRef{Ref: directory.ByNumber(1)}}))
+	}},
+	"Diff": {directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.Diff(ctx, p, directory.Diff{From: directory.When{Revision: 1}, Group: directory.ByNumber(1)}))
+	}},
 	"Authors": {directory.ReadUsers, func(w *world, p directory.Principal) error {
 		return drop(w.Authors(ctx, p, []directory.Revision{1}))
 	}},

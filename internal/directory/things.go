@@ -87,6 +87,7 @@ type Authored struct {
 	At       time.Time
 	Actor    Actor
 	Dialect  string
+	Request  string
 
 	// CredentialCode is the code of the actor's credential, 0 if that is gone.
 	CredentialCode int64
@@ -192,4 +193,12 @@ func MemberCursor(m id.Member) int64 {
 		return int64(g)
 	}
 	return int64(id.MaxNumber) + int64(m)
+}
+
+// memberAt is the member that has a [MemberCursor].
+func memberAt(cursor int64) id.Member {
+	if cursor <= int64(id.MaxNumber) {
+		return id.GroupMember(id.Number(cursor))
+	}
+	return id.UserMember(id.Number(cursor - int64(id.MaxNumber)))
 }

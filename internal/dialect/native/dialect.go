@@ -76,6 +76,11 @@ func (a *api) routes() []dialect.Route {
 		{Method: "GET", Pattern: inTenant + "/check", Grant: directory.ReadMembers, Handler: a.check},
 		{Method: "POST", Pattern: inTenant + "/check", Grant: directory.ReadMembers, Handler: a.checkMany},
 
+		{Method: "GET", Pattern: inTenant + "/explain", Grant: directory.ReadMembers, Handler: a.explain},
+		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}/history", Grant: directory.ReadMembers, Handler: a.memberHistory},
+		{Method: "GET", Pattern: inTenant + "/groups/{group}/diff", Grant: directory.ReadMembers, Handler: a.diffGroup},
+		{Method: "GET", Pattern: inTenant + "/users/{user}/diff", Grant: directory.ReadMembers, Handler: a.diffUser},
+
 		{Method: "POST", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: a.createKey},
 		{Method: "GET", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: a.listKeys},
 		{Method: "DELETE", Pattern: inTenant + "/keys/{key}", Grant: directory.ManageKeys, Handler: a.revokeKey},

@@ -60,31 +60,46 @@ func encodeMember(at time.Time) func(directory.MemberOf) memberJSON {
 }
 
 func encodeMemberAt(m directory.MemberOf, at time.Time) memberJSON {
-	var out memberJSON
-	active := true
-	if m.User != nil {
-		out.User = &nameJSON{m.User.ID.String(), m.User.Number, m.User.Code, m.User.Name}
-		active = m.User.ActiveAt(at)
+	out := memberJSON{User: nameOfUser(m.User), Group: nameOfGroup(m.Group)}
+	if m.Membership.Serial != 0 {
+		active := m.User == nil || m.User.ActiveAt(at)
+		ms := encodeMembership(m.Membership, active && m.Membership.HoldsAt(at))
+		out.Membership = &ms
 	}
-	if m.Group != nil {
-		out.Group = &nameJSON{m.Group.ID.String(), m.Group.Number, m.Group.Code, m.Group.Name}
+	return out
+}
+
+func nameOfUser(u *directory.User) *nameJSON {
+	if u == nil {
+		return nil
 	}
-	if m.Membership.Serial == 0 {
-		return out
+	return &nameJSON{u.ID.String(), u.Number, u.Code, u.Name}
+}
+
+func nameOfGroup(g *directory.Group) *nameJSON {
+	if g == nil {
+		return nil
 	}
-	ms := m.Membership
-	out.Membership = &membershipJSON{
-		Holds: active && ms.HoldsAt(at), Role: ms.Role.String(), Source: ms.SourceName(), Reason: ms.Reason,
+	return &nameJSON{g.ID.String(), g.Number, g.Code, g.Name}
+}
+
+func encodeMembership(ms directory.Membership, holds bool) membershipJSON {
+	out := membershipJSON{
+		Holds: holds, Role: ms.Role.String(), Source: ms.SourceName(), Reason: ms.Reason,
 		ValidFrom: ms.From, ValidUntil: ms.Until, Added: ms.AddedAt, Revision: ms.Revision,
 	}
 	if !ms.AddedAt.IsZero() {
-		by := &actorJSON{Name: ms.AddedBy.Name, Credential: ms.AddedBy.Credential.String(), Dialect: ms.AddedDialect}
-		if !ms.AddedBy.User.IsZero() {
-			by.User = ms.AddedBy.User.String()
-		}
-		out.Membership.AddedBy = by
+		out.AddedBy = encodeActor(ms.AddedBy, ms.AddedDialect)
 	}
 	return out
+}
+
+func encodeActor(a directory.Actor, dialect string) *actorJSON {
+	by := &actorJSON{Name: a.Name, Credential: a.Credential.String(), Dialect: dialect}
+	if !a.User.IsZero() {
+		by.User = a.User.String()
+	}
+	return by
 }
 
 func (a *api) listMembers(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
@@ -127,9 +142,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, p directory.Principal
 	if err != nil {
 		return err
 	}
-	if in.At.IsZero() { // a cursor keeps to the moment of the first page
-		in.At = at
-	}
+	in.Page = in.Page.Or(at)
 	got, err := find(r.Context(), p, in)
 	if err != nil {
 		return err

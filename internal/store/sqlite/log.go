@@ -82,12 +82,12 @@ func (r *reader) Authors(revisions []directory.Revision) ([]directory.Authored, 
 		var at int64
 		var credential, user []byte
 		var credentialCode, personCode sql.NullInt64
-		err := row.Scan(&a.Revision, &at, &credential, &user, &a.Actor.Name, &a.Dialect, &credentialCode, &personCode)
+		err := row.Scan(&a.Revision, &at, &credential, &user, &a.Actor.Name, &a.Dialect, &a.Request, &credentialCode, &personCode)
 		a.At, a.CredentialCode, a.PersonCode = fromMicros(at), credentialCode.Int64, personCode.Int64
 		copy(a.Actor.Credential[:], credential)
 		copy(a.Actor.User[:], user)
 		return a, err
-	}, `SELECT l.revision, l.at, l.credential, l.user, l.actor, l.dialect, c.code, p.code FROM log l
+	}, `SELECT l.revision, l.at, l.credential, l.user, l.actor, l.dialect, l.request, c.code, p.code FROM log l
  LEFT JOIN credentials c ON c.tenant IN (l.tenant, 1) AND c.id = l.credential
  LEFT JOIN users u ON u.tenant = l.tenant AND u.id = l.user LEFT JOIN persons p ON p.id = u.person
  WHERE l.tenant = ? AND l.revision IN (SELECT value FROM json_each(?)) ORDER BY l.revision`, r.pk, integers(numbers))

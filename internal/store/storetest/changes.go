@@ -216,7 +216,7 @@ var changes = []testCase{
 		})
 		var want []directory.Authored
 		for i, a := range by {
-			want = append(want, directory.Authored{Revision: from + directory.Revision(i+1), At: start.Add(time.Duration(i+1) * time.Second), Actor: a.Actor, Dialect: a.Dialect})
+			want = append(want, directory.Authored{Revision: from + directory.Revision(i+1), At: start.Add(time.Duration(i+1) * time.Second), Actor: a.Actor, Dialect: a.Dialect, Request: a.Request})
 		}
 		want[0].CredentialCode, want[0].PersonCode, want[1].CredentialCode = c.Code, u.PersonCode, own.Code
 		w.same("the authors", got, want)

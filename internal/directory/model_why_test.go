@@ -1,0 +1,247 @@
+package directory_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// ways are all ways up from a member to a group, found by walking them all.
+func (o *oracle) ways(m id.Member, to id.Number, holds func(directory.Standing) bool) (all [][]directory.Edge) {
+	var out []directory.Edge
+	for e, s := range o.edges {
+		if e.Member == m && holds(s) {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b directory.Edge) int { return cmp.Compare(a.Group, b.Group) })
+	for _, e := range out {
+		if e.Group == to {
+			all = append(all, []directory.Edge{e})
+			continue
+		}
+		for _, rest := range o.ways(id.GroupMember(e.Group), to, holds) {
+			all = append(all, append([]directory.Edge{e}, rest...))
+		}
+	}
+	return all
+}
+
+// explain asks why about everybody and everything, as of a moment.
+func (m *machine) explain(t *rapid.T) {
+	w := m.when(t)
+	o, at := m.o.ago(w)
+	u, g := pick(t, "user", o.users), pick(t, "group", o.groups)
+	_, isUser := o.users[u]
+	_, isGroup := o.groups[g]
+	var why directory.Why
+	want := o.ways(id.UserMember(u), g, func(s directory.Standing) bool { return s.HoldsAt(at) })
+	switch {
+	case !isUser:
+		why = directory.NoSuchUser
+	case !isGroup:
+		why = directory.NoSuchGroup
+	case len(want) == 0:
+		want = o.ways(id.UserMember(u), g, func(directory.Standing) bool { return true })
+		if why = directory.ByDates; len(want) == 0 {
+			why = directory.NoWay
+		}
+	case o.users[u].Suspended:
+		why = directory.IsSuspended
+	case !o.users[u].ActiveAt(at):
+		why = directory.HasExpired
+	}
+	in := directory.Explain{User: directory.ByNumber(int64(u)), Group: directory.ByNumber(int64(g)), Page: directory.Page{At: w, Limit: rapid.IntRange(1, 3).Draw(t, "ways a page")}}
+	var got [][]directory.Edge
+	for {
+		a, err := m.d.Explain(ctx, m.p, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := a.Value
+		if x.Member != (why == "") || x.Why != why || x.Count != int64(len(want)) || a.Revision != o.revision {
+			t.Fatalf("as of %+v, user %d in group %d is %v by %d ways (%s); want %q by %d", w, u, g, x.Member, x.Count, x.Why, why, len(want))
+		}
+		for _, way := range x.Ways {
+			var edges []directory.Edge
+			for _, step := range way {
+				edges = append(edges, step.Edge)
+				if s := o.edges[step.Edge]; step.Standing != s || step.Holds != s.HoldsAt(at) || step.In.Name != o.groups[step.Group].Name || step.AddedBy.Name != "test" {
+					t.Fatalf("as of %+v a step is %+v, want %+v", w, step, s)
+				}
+			}
+			got = append(got, edges)
+		}
+		in.At = x.At
+		if in.After = x.Next; in.After == 0 {
+			break
+		}
+	}
+	if !slices.EqualFunc(got, want, slices.Equal[[]directory.Edge]) {
+		t.Fatalf("as of %+v user %d is in group %d by %v, want %v", w, u, g, got, want)
+	}
+}
+
+// diff compares two moments, and then asks how what differs came about.
+func (m *machine) diff(t *rapid.T) {
+	from, to := m.when(t), m.when(t)
+	a, atA := m.o.ago(from)
+	b, atB := m.o.ago(to)
+	in := directory.Diff{From: from, Page: directory.Page{At: to, Limit: 2}, Transitive: rapid.Bool().Draw(t, "transitive")}
+	type entry struct {
+		cursor int64
+		gained bool
+	}
+	var was, is []int64
+	if rapid.Bool().Draw(t, "of a group") {
+		g := pick(t, "group", maps.Collect(func(yield func(id.Number, bool) bool) {
+			for n := range a.groups {
+				if !yield(n, true) {
+					return
+				}
+			}
+			for n := range b.groups {
+				if !yield(n, true) {
+					return
+				}
+			}
+		}))
+		in.Group = directory.ByNumber(int64(g))
+		list := func(o *oracle, at time.Time) (keys []int64) {
+			if in.Transitive {
+				for u := range o.users {
+					if slices.Contains(o.groupsOf(id.UserMember(u), at), g) {
+						keys = append(keys, int64(u))
+					}
+				}
+			} else {
+				for e, s := range o.edges {
+					if u, isUser := e.Member.User(); e.Group == g && s.HoldsAt(at) && (!isUser || o.users[u].ActiveAt(at)) {
+						keys = append(keys, directory.MemberCursor(e.Member))
+					}
+				}
+			}
+			return keys
+		}
+		was, is = list(a, atA), list(b, atB)
+	} else {
+		u := m.user(t)
+		in.Member = directory.MemberRef{Ref: directory.ByNumber(int64(u))}
+		list := func(o *oracle, at time.Time) (keys []int64) {
+			groups := o.groupsOf(id.UserMember(u), at)
+			for _, g := range groups {
+				if s, direct := o.edges[directory.Edge{Group: g, Member: id.UserMember(u)}]; in.Transitive || direct && s.HoldsAt(at) {
+					keys = append(keys, int64(g))
+				}
+			}
+			return keys
+		}
+		was, is = list(a, atA), list(b, atB)
+	}
+	var want []entry
+	for _, k := range was {
+		if !slices.Contains(is, k) {
+			want = append(want, entry{k, false})
+		}
+	}
+	for _, k := range is {
+		if !slices.Contains(was, k) {
+			want = append(want, entry{k, true})
+		}
+	}
+	slices.SortFunc(want, func(a, b entry) int { return cmp.Compare(a.cursor, b.cursor) })
+	var got []entry
+	for {
+		answer, err := m.d.Diff(ctx, m.p, in)
+		if directory.KindOf(orNil(err)) == directory.NotFound && len(want) == 0 {
+			return
+		}
+		if err != nil {
+			t.Fatalf("the difference from %+v to %+v: %v", from, to, err)
+		}
+		for _, d := range answer.Value.Items {
+			k := int64(0)
+			switch {
+			case d.User != nil && in.Transitive:
+				k = int64(d.User.Number)
+			case d.User != nil:
+				k = directory.MemberCursor(id.UserMember(d.User.Number))
+			case in.Group.Kind != 0:
+				k = directory.MemberCursor(id.GroupMember(d.Group.Number))
+			default:
+				k = int64(d.Group.Number)
+			}
+			got = append(got, entry{k, d.Gained})
+		}
+		if in.After = answer.Value.Next; in.After == 0 {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("from %+v to %+v (%+v) differ %v, want %v", from, to, in, got, want)
+	}
+}
+
+func orNil(err error) error {
+	if err == nil {
+		return directory.Invalid
+	}
+	return err
+}
+
+// timeline asks how one membership has stood.
+func (m *machine) timeline(t *rapid.T) {
+	w := m.when(t)
+	then, _ := m.o.ago(w)
+	e := directory.Edge{Group: pick(t, "group", then.groups), Member: id.UserMember(pick(t, "user", then.users))}
+	u, _ := e.Member.User()
+	var want []string
+	var last *directory.Standing
+	for rev, o := range append(slices.Clone(m.o.history), &m.o)[:then.revision+1] {
+		s, stands := o.edges[e]
+		switch {
+		case stands && (last == nil || *last != s):
+			want = append(want, fmt.Sprintf("%d %+v", rev, s))
+			last = &s
+		case !stands && last != nil:
+			last = nil
+		}
+	}
+	in := directory.Timeline{Group: directory.ByNumber(int64(e.Group)), Member: directory.MemberRef{Ref: directory.ByNumber(int64(u))}, Page: directory.Page{At: w, Limit: 2}}
+	var got []string
+	before := directory.Revision(0)
+	for {
+		a, err := m.d.Timeline(ctx, m.p, in)
+		_, isUser := then.users[u]
+		_, isGroup := then.groups[e.Group]
+		if err != nil && isUser && isGroup || err == nil && !(isUser && isGroup) {
+			t.Fatalf("the timeline of %+v as of %+v: %v", e, w, err)
+		}
+		if err != nil {
+			return
+		}
+		for _, s := range a.Value.Items {
+			// What ended by a date and was made again alike is two periods.
+			if n := len(got); n == 0 || before != s.Revision || got[n-1][len(fmt.Sprint(s.Revision)):] != fmt.Sprintf(" %+v", s.Standing) {
+				got = append(got, fmt.Sprintf("%d %+v", s.Revision, s.Standing))
+			}
+			before = s.Ended
+			if s.Beginning.Revision != s.Revision || s.Beginning.Request != "" || (s.Ending == nil) != (s.Ended == 0) || s.Ended > then.revision {
+				t.Fatalf("a period is %+v", s)
+			}
+		}
+		if in.After = a.Value.Next; in.After == 0 {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("as of %+v %+v has stood as %v, want %v", w, e, got, want)
+	}
+}
