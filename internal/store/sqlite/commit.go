@@ -165,11 +165,11 @@ func (m *committer) remember(group []*request) {
 			commits, tenants = append(commits, r.commit), append(tenants, r.tenant)
 		}
 	}
-	m.s.tails.append(commits, tenants)
+	m.s.tails.Append(commits, tenants)
 	for _, r := range group {
 		for _, t := range r.deleted {
 			m.s.tenants.Delete(t)
-			m.s.tails.drop(t)
+			m.s.tails.Drop(t)
 		}
 	}
 }

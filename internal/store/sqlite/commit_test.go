@@ -65,7 +65,7 @@ func intact(t *testing.T, s *Store, tenant id.Tenant, n int) {
 		if count != n {
 			t.Fatalf("the log has %d commits, want %d", count, n)
 		}
-		s.tails.drop(tenant)
+		s.tails.Drop(tenant)
 	}
 	must(t, s.View(ctx, tenant, func(r directory.Reader) error {
 		rev, err := r.Revision()

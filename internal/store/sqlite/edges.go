@@ -1,13 +1,13 @@
 package sqlite
 
 import (
-	"cmp"
 	"database/sql"
 	"slices"
 	"time"
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/changelog"
 )
 
 // A set of edges reaches a statement as a JSON array of integers, group in the
@@ -230,19 +230,6 @@ func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit
 		int64(group), r.pk, now, now, r.pk, int64(after), now, now, now, limit)
 }
 
-// sorted returns the edges by group and member.
-func sorted(edges []directory.Edge) []directory.Edge {
-	byKey := func(a, b directory.Edge) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Member, b.Member))
-	}
-	if slices.IsSortedFunc(edges, byKey) {
-		return edges
-	}
-	e := slices.Clone(edges)
-	slices.SortFunc(e, byKey)
-	return e
-}
-
 // InsertEdges implements [directory.Writer].
 func (w *writer) InsertEdges(edges []directory.Edge, s directory.Standing) ([]directory.Membership, error) {
 	if len(edges) == 0 {
@@ -366,21 +353,10 @@ func (w *writer) DeleteEdges(edges []directory.Edge) error {
 
 // recordEdges leaves one change for each group among the edges.
 func (w *writer) recordEdges(kind directory.ChangeKind, edges []directory.Edge, s directory.Standing) {
-	edges = sorted(edges)
-	for len(edges) > 0 {
-		c := directory.Change{Kind: kind, Number: edges[0].Group, Standing: s}
-		n := 0
-		for n < len(edges) && edges[n].Group == c.Number {
-			n++
-		}
-		c.Members = make([]id.Member, n)
-		for i, e := range edges[:n] {
-			c.Members[i] = e.Member
-			if e.Member < 0 {
-				w.reshape()
-			}
+	for _, c := range changelog.ByGroup(kind, edges, s) {
+		if changelog.Links(c) {
+			w.reshape()
 		}
 		w.record(c)
-		edges = edges[n:]
 	}
 }

@@ -35,7 +35,7 @@ func scanCommit(row scanner) (*directory.Commit, error) {
 func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revision) iter.Seq2[*directory.Commit, error] {
 	return func(yield func(*directory.Commit, error) bool) {
 		for {
-			if recent, ok := s.tails.after(t, after); ok {
+			if recent, ok := s.tails.After(t, after); ok {
 				for _, c := range recent {
 					if !yield(c, nil) {
 						return

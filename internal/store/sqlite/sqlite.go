@@ -27,6 +27,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/changelog"
 )
 
 //go:embed migrations/*.sql
@@ -57,7 +58,7 @@ type Store struct {
 	writer *conn      // the committer's
 
 	tenants sync.Map // id.Tenant → int64, the pk; only for tenants that exist
-	tails   tails
+	tails   changelog.Tails
 }
 
 var _ directory.Store = (*Store)(nil)

@@ -346,7 +346,7 @@ func TestAFullDiskLosesNothingAndIsOverWhenThereIsRoom(t *testing.T) {
 			}
 			return nil
 		}))
-		s.tails.drop(tenant) // so that the log is read from the disk
+		s.tails.Drop(tenant) // so that the log is read from the disk
 		n := 0
 		for c, err := range s.Commits(ctx, tenant, 0) {
 			must(t, err)
@@ -387,7 +387,7 @@ func TestCommitsAreTheSameFromMemoryAndFromDisk(t *testing.T) {
 		return all
 	}
 	memory := read()
-	s.tails.drop(tenant)
+	s.tails.Drop(tenant)
 	if diff := cmp.Diff(read(), memory); diff != "" {
 		t.Errorf("the log differs (-disk +memory):\n%s", diff)
 	}

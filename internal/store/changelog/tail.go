@@ -1,4 +1,4 @@
-package sqlite
+package changelog
 
 import (
 	"sync"
@@ -7,9 +7,10 @@ import (
 	"roster/internal/id"
 )
 
-// tails keeps the last commits of each tenant in memory, because whoever made one
-// asks for it at once to bring the index up to date.
-type tails struct {
+// Tails keeps the last commits of each tenant in memory, because whoever made one
+// asks for it at once to bring the index up to date. The zero value is empty. It
+// is safe for concurrent use.
+type Tails struct {
 	mu sync.RWMutex // guards of
 	of map[id.Tenant]*tail
 }
@@ -35,8 +36,9 @@ func weight(c *directory.Commit) int {
 	return n
 }
 
-// append adds commits that are durable, in order.
-func (t *tails) append(commits []*directory.Commit, tenants []id.Tenant) {
+// Append adds commits that are durable, in order. A commit that does not follow
+// the tenant's last one here, because another node was between, begins anew.
+func (t *Tails) Append(commits []*directory.Commit, tenants []id.Tenant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, c := range commits {
@@ -44,7 +46,7 @@ func (t *tails) append(commits []*directory.Commit, tenants []id.Tenant) {
 			t.of = map[id.Tenant]*tail{}
 		}
 		of := t.of[tenants[i]]
-		if of == nil {
+		if of == nil || of.commits[len(of.commits)-1].Revision+1 != c.Revision {
 			of = &tail{}
 			t.of[tenants[i]] = of
 		}
@@ -60,12 +62,12 @@ func (t *tails) append(commits []*directory.Commit, tenants []id.Tenant) {
 	}
 }
 
-// after returns the commits after a revision; false if they are not all here.
-func (t *tails) after(tenant id.Tenant, rev directory.Revision) ([]*directory.Commit, bool) {
+// After returns the commits after a revision; false if they are not all here.
+func (t *Tails) After(tenant id.Tenant, rev directory.Revision) ([]*directory.Commit, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	of := t.of[tenant]
-	if of == nil || len(of.commits) == 0 {
+	if of == nil {
 		return nil, false
 	}
 	first, last := of.commits[0].Revision, of.commits[len(of.commits)-1].Revision
@@ -78,8 +80,8 @@ func (t *tails) after(tenant id.Tenant, rev directory.Revision) ([]*directory.Co
 	return of.commits[rev+1-first:], true
 }
 
-// drop forgets a tenant that is gone.
-func (t *tails) drop(tenant id.Tenant) {
+// Drop forgets a tenant that is gone.
+func (t *Tails) Drop(tenant id.Tenant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.of, tenant)
