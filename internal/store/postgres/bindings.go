@@ -1,0 +1,26 @@
+package postgres
+
+import "strconv"
+
+// bindings are the arguments of a statement that is put together from parts; the
+// tenant's pk is the first.
+type bindings []any
+
+// add binds a value and returns its placeholder.
+func (b *bindings) add(v any) string {
+	*b = append(*b, v)
+	return "$" + strconv.Itoa(len(*b))
+}
+
+// prefix is the condition that a folded column starts with a text, as a range
+// that an index can serve; "" if the text is.
+func (b *bindings) prefix(column, text string) string {
+	if text == "" {
+		return ""
+	}
+	where := " AND " + column + " >= " + b.add(text)
+	if end := prefixEnd(text); end != "" {
+		where += " AND " + column + " < " + b.add(end)
+	}
+	return where
+}

@@ -1,0 +1,143 @@
+package postgres
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// fences asks the primary where tenants stand. Whoever asks while a question is
+// under way waits for the next one and shares it: the answer to a question that
+// was sent after a caller came holds everything acknowledged before it came, and
+// one statement then serves many requests.
+type fences struct {
+	s      *Store
+	mu     sync.Mutex // guards next, flying
+	next   *fence
+	flying int
+}
+
+// maxFlying is how many questions are under way at once.
+const maxFlying = 2
+
+// fence is one question about many tenants.
+type fence struct {
+	tenants map[id.Tenant]bool
+	done    chan struct{} // closed when the answer is there
+	answer  map[id.Tenant]directory.Revision
+	err     error
+}
+
+// Fence implements [directory.Store].
+func (s *Store) Fence(ctx context.Context, t id.Tenant) (directory.Revision, error) {
+	f := s.fences.join(t)
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return 0, classify(ctx.Err())
+	}
+	if f.err != nil {
+		return 0, classify(f.err)
+	}
+	rev, ok := f.answer[t]
+	if !ok {
+		s.tenants.Delete(t)
+		return 0, directory.ErrNoTenant
+	}
+	s.hear(t, rev)
+	return rev, nil
+}
+
+func (q *fences) join(t id.Tenant) *fence {
+	q.mu.Lock()
+	f := q.next
+	if f == nil {
+		f = &fence{tenants: map[id.Tenant]bool{}, done: make(chan struct{})}
+		q.next = f
+	}
+	f.tenants[t] = true
+	mine := q.flying < maxFlying
+	if mine {
+		q.next = nil
+		q.flying++
+	}
+	q.mu.Unlock()
+	if mine {
+		q.fly(f)
+	}
+	return f
+}
+
+// fly sends a question, in the goroutine of the one who asked it, and then hands
+// over to whoever gathered meanwhile.
+func (q *fences) fly(f *fence) {
+	q.ask(f)
+	q.mu.Lock()
+	next := q.next
+	q.next = nil
+	if next == nil {
+		q.flying--
+	}
+	q.mu.Unlock()
+	switch {
+	case next == nil:
+	case q.s.closing.Err() != nil:
+		q.fly(next) // nothing is started any more, and this one is refused at once
+	default:
+		q.s.busy.Go(func() { q.fly(next) })
+	}
+}
+
+// ask asks the primary. It outlives the caller whose goroutine it is in, because
+// others wait for the answer too.
+func (q *fences) ask(f *fence) {
+	defer close(f.done)
+	ctx, cancel := context.WithTimeout(context.Background(), quickly)
+	defer cancel()
+	f.err = q.s.read(ctx, func(c *conn) error {
+		pks, of := make([]int64, 0, len(f.tenants)), make(map[int64]id.Tenant, len(f.tenants))
+		for t := range f.tenants {
+			pk, err := q.s.tenant(ctx, c, t)
+			if err == directory.ErrNoTenant {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			pks, of[pk] = append(pks, pk), t
+		}
+		f.answer = make(map[id.Tenant]directory.Revision, len(pks))
+		return c.each(ctx, func(row scanner) error {
+			var pk, revision int64
+			err := row.Scan(&pk, &revision)
+			f.answer[of[pk]] = directory.Revision(revision)
+			return err
+		}, "SELECT tenant, revision FROM heads WHERE tenant = ANY($1)", pks)
+	})
+}
+
+// hear notes that a tenant is known to have come as far as a revision.
+func (s *Store) hear(t id.Tenant, rev directory.Revision) {
+	known, ok := s.heard.Load(t)
+	if !ok {
+		known, _ = s.heard.LoadOrStore(t, &atomic.Uint64{})
+	}
+	high := known.(*atomic.Uint64)
+	for {
+		old := high.Load()
+		if old >= uint64(rev) || high.CompareAndSwap(old, uint64(rev)) {
+			return
+		}
+	}
+}
+
+// heardOf is the highest revision that this node was told of by another.
+func (s *Store) heardOf(t id.Tenant) directory.Revision {
+	if known, ok := s.heard.Load(t); ok {
+		return directory.Revision(known.(*atomic.Uint64).Load())
+	}
+	return 0
+}

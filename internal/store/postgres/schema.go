@@ -1,0 +1,233 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Errors of [Open] and [Migrate] that say what is wrong with the database.
+var (
+	ErrSchemaOld = errors.New("the database's schema is older than this program: run roster migrate")
+	ErrSchemaNew = errors.New("the database's schema is newer than this program: run a newer roster")
+	ErrStandby   = errors.New("that is a read-only standby: name the primary, or all hosts, separated by commas")
+	ErrFilling   = errors.New("a copy into this database has not ended: run roster copy again until it has")
+)
+
+// config reads a DSN.
+func config(dsn string, connections int) (*pgxpool.Config, error) {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return nil, errors.New("a PostgreSQL store is named postgres://user@host:port/database")
+	}
+	cfg, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("the PostgreSQL store's name does not read as a URL: %s", reason(err))
+	}
+	if connections <= reserved+1 {
+		return nil, fmt.Errorf("a node needs at least %d connections", reserved+2)
+	}
+	cfg.MaxConns = int32(connections)
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.HealthCheckPeriod = 10 * time.Second
+	c := cfg.ConnConfig
+	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectWithin {
+		c.ConnectTimeout = connectWithin
+	}
+	dialer := &net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
+		Control:         abandon,
+	}
+	c.DialFunc = dialer.DialContext
+	// Whatever the DSN says: an answer from a standby could be an old one.
+	c.ValidateConnect = primary
+	c.BuildContextWatcherHandler = func(p *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: p, DeadlineDelay: time.Second}
+	}
+	for name, value := range map[string]string{
+		"application_name": "roster",
+		// A node that was cut off in a transaction must not lock its tenant for
+		// longer than this.
+		"idle_in_transaction_session_timeout": "10s",
+		"lock_timeout":                        "20s",
+		"client_connection_check_interval":    "2s",
+	} {
+		if _, set := c.RuntimeParams[name]; !set {
+			c.RuntimeParams[name] = value
+		}
+	}
+	return cfg, nil
+}
+
+// primary refuses a connection to a server that does not take writes.
+func primary(ctx context.Context, c *pgconn.PgConn) error {
+	res, err := c.Exec(ctx, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'").ReadAll()
+	if err != nil {
+		return err
+	}
+	if len(res) == 1 && len(res[0].Rows) == 1 && string(res[0].Rows[0][0]) == "f" {
+		return nil
+	}
+	return ErrStandby
+}
+
+// explain says in one line what is wrong when the database cannot be reached.
+func explain(c *pgx.ConnConfig, err error) error {
+	where := net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))
+	for _, f := range c.Fallbacks {
+		if at := net.JoinHostPort(f.Host, strconv.Itoa(int(f.Port))); !strings.Contains(where, at) {
+			where += ", " + at
+		}
+	}
+	switch {
+	case errors.Is(err, ErrStandby):
+		return fmt.Errorf("%s: %w", where, ErrStandby)
+	case code(err) == "28P01" || code(err) == "28000":
+		return fmt.Errorf("PostgreSQL at %s does not let %q in: check the user, the password and pg_hba.conf", where, c.User)
+	case code(err) == "3D000":
+		return fmt.Errorf("PostgreSQL at %s has no database %q: make it with createdb", where, c.Database)
+	case code(err) == "42501":
+		return fmt.Errorf("the user %q may not do that in the database %q: make it the database's owner (%s)", c.User, c.Database, reason(err))
+	}
+	return fmt.Errorf("cannot reach PostgreSQL at %s: %s: check the address and that it runs", where, reason(err))
+}
+
+// reason is the innermost text of an error, on one line and without the DSN.
+func reason(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Message
+	}
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err.Error()
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	text := err.Error()
+	if i := strings.LastIndex(text, ": "); i >= 0 {
+		text = text[i+2:]
+	}
+	return strings.Join(strings.Fields(text), " ")
+}
+
+// Migration is one step of the schema.
+type Migration struct {
+	Number int
+	Name   string
+}
+
+// Migrate brings the schema of the database up to date and returns the steps that
+// it took, or with dry those that it would take. Any number of nodes may do so at
+// once: an advisory lock lets them do it one after another, and who comes later
+// finds it done. Each step is a transaction.
+func Migrate(ctx context.Context, dsn string, dry bool) ([]Migration, error) {
+	cfg, err := config(dsn, DefaultConnections)
+	if err != nil {
+		return nil, err
+	}
+	return migrate(ctx, cfg.ConnConfig, dry)
+}
+
+// migrationLock is the advisory lock that migrating takes.
+const migrationLock = 0x726f737465720001
+
+func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migration, err error) {
+	cfg = cfg.Copy()
+	cfg.RuntimeParams["lock_timeout"] = "0" // whoever migrates before may need long
+	c, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, explain(cfg, err)
+	}
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), quickly)
+		defer cancel()
+		c.Close(closing)
+		if code(err) != "" {
+			err = explain(cfg, err)
+		}
+	}()
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
+		return nil, err
+	}
+	have, err := schema(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if have > len(files) {
+		return nil, fmt.Errorf("%w (it has %d, this knows %d)", ErrSchemaNew, have, len(files))
+	}
+	for i, file := range files {
+		number, name, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".sql"), "_")
+		if n, err := strconv.Atoi(number); err != nil || n != i+1 {
+			return nil, fmt.Errorf("migration %s is out of order", file)
+		}
+		if i < have {
+			continue
+		}
+		if !dry {
+			text, err := migrations.ReadFile(file)
+			if err != nil {
+				return steps, err
+			}
+			err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+				if _, err := tx.Conn().PgConn().Exec(ctx, string(text)).ReadAll(); err != nil {
+					return err
+				}
+				_, err := tx.Exec(ctx, "INSERT INTO settings (name, value) VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", strconv.Itoa(i+1))
+				return err
+			})
+			if err != nil {
+				return steps, fmt.Errorf("migration %s: %w", filepath.Base(file), err)
+			}
+		}
+		steps = append(steps, Migration{i + 1, name})
+	}
+	return steps, nil
+}
+
+// schema returns the number of the last migration that the database has had.
+func schema(ctx context.Context, c *pgx.Conn) (int, error) {
+	var there bool
+	if err := c.QueryRow(ctx, "SELECT to_regclass('settings') IS NOT NULL").Scan(&there); err != nil || !there {
+		return 0, err
+	}
+	var have string
+	err := c.QueryRow(ctx, "SELECT value FROM settings WHERE name = 'schema'").Scan(&have)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, errors.New("the database holds tables of another program: give Roster a database of its own")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(have)
+}
+
+// ready prepares a database for a node: its schema is brought up to date, or
+// found to be so.
+func ready(ctx context.Context, cfg *pgx.ConnConfig, noMigrate bool) error {
+	steps, err := migrate(ctx, cfg, noMigrate)
+	if err == nil && noMigrate && len(steps) > 0 {
+		err = fmt.Errorf("%w (it lacks %d)", ErrSchemaOld, len(steps))
+	}
+	return err
+}

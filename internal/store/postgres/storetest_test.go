@@ -1,0 +1,63 @@
+package postgres
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"roster/internal/directory"
+	"roster/internal/store/postgres/pgtest"
+	"roster/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// openOn returns a store on a database that ends with the test.
+func openOn(t testing.TB, dsn string, o Options) *Store {
+	t.Helper()
+	s, err := Open(context.Background(), dsn, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *testing.T) {
+	server := pgtest.Shared(t)
+	template := template(t, server)
+	var mu sync.Mutex
+	run := map[string]bool{}
+	t.Run("correct", func(t *testing.T) {
+		storetest.Run(t, func(t *testing.T, clock func() time.Time) directory.Store {
+			return openOn(t, server.DatabaseLike(t, template), Options{Clock: clock, Connections: 8, seen: func(query string) {
+				mu.Lock()
+				defer mu.Unlock()
+				run[query] = true
+			}})
+		})
+	})
+	if t.Failed() {
+		return
+	}
+	if len(run) < 80 {
+		t.Fatalf("only %d statements were collected", len(run))
+	}
+}
+
+// template makes a database with the schema and nothing else in it, of which
+// copies are made faster than the schema.
+func template(t testing.TB, server *pgtest.Server) string {
+	t.Helper()
+	server.Exec(t, "CREATE DATABASE empty")
+	if _, err := Migrate(t.Context(), server.DSN("empty"), false); err != nil {
+		t.Fatal(err)
+	}
+	return "empty"
+}
