@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"roster/internal/directory"
+	"roster/internal/id"
 	"roster/internal/store/postgres/pgtest"
 	"roster/internal/store/storetest"
 )
@@ -36,11 +37,15 @@ func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *test
 	run := map[string]bool{}
 	t.Run("correct", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T, clock func() time.Time) directory.Store {
-			return openOn(t, server.DatabaseLike(t, template), Options{Clock: clock, Connections: 8, seen: func(query string) {
+			s := openOn(t, server.DatabaseLike(t, template), Options{Clock: clock, Connections: 8, seen: func(query string) {
 				mu.Lock()
 				defer mu.Unlock()
 				run[query] = true
 			}})
+			if _, err := s.Fence(t.Context(), id.Tenant{}); err != nil {
+				t.Error(err)
+			}
+			return s
 		})
 	})
 	if t.Failed() {
@@ -49,6 +54,7 @@ func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *test
 	if len(run) < 80 {
 		t.Fatalf("only %d statements were collected", len(run))
 	}
+	checkStatements(t, server, template, run)
 }
 
 // template makes a database with the schema and nothing else in it, of which
