@@ -1,6 +1,9 @@
 package postgres
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // bindings are the arguments of a statement that is put together from parts; the
 // tenant's pk is the first.
@@ -23,4 +26,16 @@ func (b *bindings) prefix(column, text string) string {
 		where += " AND " + column + " < " + b.add(end)
 	}
 	return where
+}
+
+// keyset is the condition and the order of a page of a list by an ascending or
+// descending key.
+func (b *bindings) keyset(key string, after int64, descending bool) (where, order string) {
+	if !descending {
+		return " AND " + key + " > " + b.add(after), " ORDER BY " + key
+	}
+	if after == 0 {
+		after = math.MaxInt64
+	}
+	return " AND " + key + " < " + b.add(after), " ORDER BY " + key + " DESC"
 }

@@ -64,13 +64,19 @@ func (r *reader) Credential(c id.Credential) (directory.Credential, error) {
 
 // Credentials implements [directory.Reader].
 func (r *reader) Credentials(q directory.CredentialQuery, after int64, limit int) ([]directory.Credential, error) {
+	if q.Users != nil && len(q.Users) == 0 {
+		return nil, nil
+	}
 	b := bindings{r.pk}
-	where := " WHERE c.tenant = $1 AND c.code > " + b.add(after)
+	where, order := b.keyset("c.code", after, q.Descending)
 	if q.Kind != "" {
 		where += " AND c.kind = " + b.add(string(q.Kind))
 	}
 	if !q.User.IsZero() {
 		where += " AND c.user_id = " + b.add(uuid(q.User))
+	}
+	if q.Users != nil {
+		where += " AND c.user_id = ANY(" + b.add(uuids(q.Users)) + ")"
 	}
 	if !q.Parent.IsZero() {
 		where += " AND c.parent = " + b.add(uuid(q.Parent))
@@ -84,7 +90,7 @@ func (r *reader) Credentials(q directory.CredentialQuery, after int64, limit int
 	if !q.Expired.IsZero() {
 		where += " AND c.expires <> 0 AND c.expires <= " + b.add(micros(q.Expired))
 	}
-	return all(r.ctx, r.c, scanCredential, "SELECT "+credentialColumns+fromCredentials+where+" ORDER BY c.code LIMIT "+b.add(limit), b...)
+	return all(r.ctx, r.c, scanCredential, "SELECT "+credentialColumns+fromCredentials+" WHERE c.tenant = $1"+where+order+" LIMIT "+b.add(limit), b...)
 }
 
 // InsertCredential implements [directory.Writer].

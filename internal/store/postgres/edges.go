@@ -98,6 +98,9 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 		holds = " AND $2::bigint = 0"
 	}
 	at := micros(q.At)
+	if q.Joining {
+		return r.joined(q, columns, log, holds)
+	}
 	if q.Member != 0 {
 		return all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
 			" WHERE e.tenant = $1 AND e.member = $3 AND e.grp > $4"+holds+" ORDER BY e.grp LIMIT $5",
@@ -121,6 +124,36 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 		" WHERE e.tenant = $1 AND e.grp = $3 AND e.member > $4"+holds+" ORDER BY e.member LIMIT $5",
 		r.pk, at, int64(q.Group), after, q.Limit-len(list))
 	return append(list, users...), err
+}
+
+// joined answers a query for memberships in the order of joining. There is no
+// B-tree in that order, so all of the group, or of the member, is looked at.
+func (r *reader) joined(q directory.MembershipQuery, columns, log, holds string) ([]directory.Membership, error) {
+	b := bindings{r.pk, micros(q.At)}
+	if q.Member != 0 {
+		member := b.add(int64(q.Member))
+		where, order := b.keyset("e.serial", q.After, q.Descending)
+		return all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+" WHERE e.tenant = $1 AND e.member = "+member+where+holds+order+" LIMIT "+b.add(q.Limit), b...)
+	}
+	// Who added them is looked up for those on the page alone.
+	group := b.add(int64(q.Group))
+	where, order := b.keyset("e.serial", q.After, q.Descending)
+	return all(r.ctx, r.c, scanMembership, columns+" FROM (SELECT e.* FROM edges e WHERE e.tenant = $1 AND e.grp = "+group+" AND e.member > 0"+where+holds+order+
+		" LIMIT "+b.add(q.Limit)+") e"+log+order, b...)
+}
+
+// MembershipsOf implements [directory.Reader].
+func (r *reader) MembershipsOf(members []id.Member, at time.Time) ([]directory.Membership, error) {
+	if len(members) == 0 {
+		return nil, nil
+	}
+	query := "SELECT " + standingColumns + " FROM edges e WHERE e.tenant = $1 AND e.member = ANY($3::int[]) AND "
+	if at.IsZero() {
+		query += "$2::bigint = 0"
+	} else {
+		query += valid + " AND (e.member < 0 OR EXISTS (SELECT 1 FROM users u WHERE u.tenant = e.tenant AND u.number = e.member AND " + active + "))"
+	}
+	return all(r.ctx, r.c, scanStanding, query+" ORDER BY e.member, e.grp", r.pk, micros(at), integers(members))
 }
 
 // Links implements [directory.Reader].

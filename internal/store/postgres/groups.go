@@ -66,8 +66,9 @@ func (r *reader) GroupNumbers(refs []directory.Ref) ([]id.Number, error) {
 // ListGroups implements [directory.Reader].
 func (r *reader) ListGroups(f directory.GroupFilter, after id.Number, limit int) ([]directory.Group, error) {
 	b := bindings{r.pk}
-	where := " AND number > " + b.add(int64(after)) + b.prefix("name_fold", f.NamePrefix)
-	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = $1"+where+" ORDER BY number LIMIT "+b.add(limit), b...)
+	where, order := b.keyset("number", int64(after), f.Descending)
+	where += b.prefix("name_fold", f.NamePrefix)
+	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = $1"+where+order+" LIMIT "+b.add(limit), b...)
 }
 
 // Granting implements [directory.Reader].

@@ -63,11 +63,18 @@ func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
 // ListUsers implements [directory.Reader].
 func (r *reader) ListUsers(f directory.UserFilter, after id.Number, limit int) ([]directory.User, error) {
 	b := bindings{r.pk}
-	where := " AND u.number > " + b.add(int64(after)) + b.prefix("u.name_fold", f.NamePrefix)
+	where, order := b.keyset("u.number", int64(after), f.Descending)
+	where += b.prefix("u.name_fold", f.NamePrefix)
 	if f.Suspended != nil {
 		where += " AND u.suspended = " + b.add(*f.Suspended)
 	}
-	return all(r.ctx, r.c, scanUser, "SELECT "+userColumns+fromUsers+where+" ORDER BY u.number LIMIT "+b.add(limit), b...)
+	return all(r.ctx, r.c, scanUser, "SELECT "+userColumns+fromUsers+where+order+" LIMIT "+b.add(limit), b...)
+}
+
+// CountUsers implements [directory.Reader].
+func (r *reader) CountUsers() (n int64, err error) {
+	err = r.c.row(r.ctx, "SELECT count(*) FROM users WHERE tenant = $1", r.pk).Scan(&n)
+	return n, err
 }
 
 // InsertUser implements [directory.Writer].
