@@ -35,7 +35,7 @@ func newBed(ctx context.Context) (_ *bed, err error) {
 		return nil, err
 	}
 	b := &bed{dir: dir}
-	if b.Opened, err = server.Open(ctx, filepath.Join(dir, "data"), slog.New(slog.DiscardHandler)); err != nil {
+	if b.Opened, err = server.Open(ctx, server.Storage{Data: filepath.Join(dir, "data")}, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
 	root := server.Operator("bench")
@@ -113,5 +113,5 @@ func parallel(n int, fn func(int) error) error {
 
 // reopen opens a data directory again, as a start does.
 func reopen(ctx context.Context, dir string) (*server.Opened, error) {
-	return server.Open(ctx, dir, slog.New(slog.DiscardHandler))
+	return server.Open(ctx, server.Storage{Data: dir}, slog.New(slog.DiscardHandler))
 }

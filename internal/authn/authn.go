@@ -79,7 +79,7 @@ func (a *Authenticator) Verify(ctx context.Context, kind directory.CredentialKin
 		return directory.Credential{}, ErrExpired
 	}
 	if !c.User.IsZero() {
-		active, err := a.d.UserActive(ctx, c.Tenant, c.User)
+		active, err := a.d.UserActive(ctx, c)
 		if err != nil {
 			return directory.Credential{}, err
 		}
@@ -103,10 +103,14 @@ func Principal(c directory.Credential, tenant id.Tenant, dialect, request string
 	if !tenant.IsZero() && grants.Has(directory.Platform) {
 		grants |= directory.Admin
 	}
-	return directory.Principal{
+	p := directory.Principal{
 		Tenant: tenant, Credential: c.ID, User: c.User, Grants: grants,
 		Name: c.Name, Dialect: dialect, Request: request,
-	}, nil
+	}
+	if c.Tenant == tenant {
+		p.Fence = c.Fence
+	}
+	return p, nil
 }
 
 // usedEvery is how exact last-used times are.

@@ -3,6 +3,7 @@ package authn
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,7 +14,10 @@ import (
 
 // Sealer encrypts secrets that a dialect's clients read back, with AES-256-GCM.
 // What is sealed for one purpose does not open for another.
-type Sealer struct{ aead cipher.AEAD }
+type Sealer struct {
+	aead        cipher.AEAD
+	fingerprint string
+}
 
 // SealKeyEnv names the environment variable that holds the sealing key, as 64
 // hex digits. Without it the key is a file in the data directory.
@@ -29,8 +33,13 @@ func NewSealer(key []byte) (*Sealer, error) {
 		return nil, err
 	}
 	aead, err := cipher.NewGCM(block)
-	return &Sealer{aead}, err
+	print := sha256.Sum256(append([]byte("roster seal key\x00"), key...))
+	return &Sealer{aead, hex.EncodeToString(print[:16])}, err
 }
+
+// Fingerprint names the key without telling anything of it: nodes that share
+// secrets must have the same.
+func (s *Sealer) Fingerprint() string { return s.fingerprint }
 
 // LoadSealer takes the key from the environment, or from seal.key in dir, which
 // it makes, readable by its owner only, if there is none.

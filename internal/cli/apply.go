@@ -20,7 +20,8 @@ import (
 
 func applyCommand() *cobra.Command {
 	r := &remote{}
-	var file, data string
+	var file string
+	var at server.Storage
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
@@ -32,7 +33,8 @@ file does not name is not touched.
 
 With --server or ROSTER_SERVER the server does it, and wants
 a key of the platform. Otherwise it is done on the data
-directory, which no server may have open meanwhile.`,
+directory, which no server may have open meanwhile, or with
+--store on a database, which servers may.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
@@ -42,16 +44,19 @@ directory, which no server may have open meanwhile.`,
 			if err != nil {
 				return err
 			}
-			onData := cmd.Flags().Changed("data")
+			onData := cmd.Flags().Changed("data") || at.Store != ""
 			if onData && r.server != "" {
-				return errors.New("give --server or --data, not both")
+				return errors.New("give --server, --data or --store, not two of them")
 			}
 			if address, _ := setting(r.server, "server", serverVariable); address == "" || onData {
 				p, err := newPrinter(cmd, r.output)
 				if err != nil {
 					return err
 				}
-				done, err := applyTo(cmd.Context(), data, file, text, dry)
+				if !cmd.Flags().Changed("data") {
+					at.Store, _ = setting(at.Store, "store", storeVariable)
+				}
+				done, err := applyTo(cmd.Context(), at, file, text, dry)
 				return p.applied(done, err)
 			}
 			return r.ask(cmd, func(ctx context.Context, c *call) error {
@@ -72,7 +77,8 @@ directory, which no server may have open meanwhile.`,
 	f.SortFlags = false
 	f.StringVarP(&file, "file", "f", "", "`FILE` to apply, - for standard input")
 	f.BoolVar(&dry, "dry-run", false, "say what would change and change nothing")
-	f.StringVar(&data, "data", defaultData, "data `DIRECTORY`, without a server")
+	f.StringVar(&at.Data, "data", defaultData, "data `DIRECTORY`, without a server")
+	bindStore(f, &at.Store)
 	cmd.MarkFlagFilename("file", "yaml", "yml")
 	cmd.MarkFlagDirname("data")
 	return r.bind(cmd)
@@ -85,21 +91,21 @@ func readFile(stdin io.Reader, name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// applyTo applies a file to a data directory. What it returns is nil if nothing
+// applyTo applies a file to a data directory or a database. What it returns is nil if nothing
 // was begun.
-func applyTo(ctx context.Context, dir, name string, text []byte, dry bool) (done *client.Applied, err error) {
+func applyTo(ctx context.Context, at server.Storage, name string, text []byte, dry bool) (done *client.Applied, err error) {
 	f, err := apply.Read(bytes.NewReader(text))
 	if err != nil {
 		return nil, about("file", name, err)
 	}
-	if _, serr := os.Stat(dir); dry && errors.Is(serr, os.ErrNotExist) {
+	if _, serr := os.Stat(at.Data); dry && at.Store == "" && errors.Is(serr, os.ErrNotExist) {
 		// Not even an empty directory is made for a dry run.
-		if dir, err = os.MkdirTemp("", "roster-dry-run-"); err != nil {
+		if at.Data, err = os.MkdirTemp("", "roster-dry-run-"); err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() { err = errors.Join(err, os.RemoveAll(at.Data)) }()
 	}
-	o, err := server.Open(ctx, dir, slog.New(slog.DiscardHandler))
+	o, err := server.Open(ctx, at, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

@@ -111,7 +111,7 @@ func (s *script) serve(t *testing.T, yaml []byte) {
 		t.Fatalf("directory.yaml: %v", err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	o, err := server.Open(t.Context(), s.vars["DATA"], log)
+	o, err := server.Open(t.Context(), server.Storage{Data: s.vars["DATA"]}, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,13 +25,18 @@ func serveCommand() *cobra.Command {
 	var format, level string
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve a data directory",
-		Long: `Serve a data directory until SIGINT or SIGTERM, then let the
+		Short: "Serve a data directory or a database",
+		Long: `Serve a deployment until SIGINT or SIGTERM, then let the
 requests in flight finish.
 
 With --demo, an empty data directory is filled from
 examples/demo.yaml, and demo.json in it says what opens
-which door.`,
+which door.
+
+With --store the rows are in PostgreSQL, and any number of
+nodes serve them at once. Each needs ROSTER_SEAL_KEY, the
+same for all. --data is then only where a first start
+leaves the platform's key.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, flush, err := newLog(cmd.ErrOrStderr(), format, level)
@@ -40,6 +45,7 @@ which door.`,
 			}
 			defer flush()
 			cfg.Log = log
+			cfg.Store, _ = setting(cfg.Store, "store", storeVariable)
 			return server.Run(cmd.Context(), cfg, func(string) {
 				if cfg.Demo {
 					if demo, err := server.ReadDemo(cfg.Data); err == nil {
@@ -51,6 +57,9 @@ which door.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&cfg.Data, "data", defaultData, "data directory")
+	bindStore(f, &cfg.Store)
+	f.BoolVar(&cfg.NoMigrate, "no-migrate", false, "refuse a database with an older schema instead of changing it")
+	f.IntVar(&cfg.Connections, "pool", 0, "the most `CONNECTIONS` to PostgreSQL (default 20)")
 	f.StringVar(&cfg.Listen, "listen", defaultListen, "address of the APIs")
 	f.StringVar(&cfg.OpsListen, "ops-listen", defaultOpsListen, `address of health checks and profiles; "" for none`)
 	f.BoolVar(&cfg.Demo, "demo", false, "fill an empty data directory with the demo")

@@ -4,13 +4,28 @@ import (
 	"context"
 
 	"roster/internal/id"
+	"roster/internal/index"
 )
 
-// Check asks whether a user is in a group.
+// Check asks whether a user is in a group. Fresh is looked at by
+// [Directory.IsMember] alone.
 type Check struct {
 	User  Ref
 	Group Ref
+	Fresh Freshness
 }
+
+// Freshness is how new an answer has to be. The zero value is strong: it holds
+// every write acknowledged, on any node, before the question. A weaker one may
+// spare asking how far other nodes have come, and may miss what was added since;
+// it never says yes after an acknowledged removal, because a yes is always strong.
+type Freshness struct {
+	Cached  bool     // whatever this node has at hand will do
+	AtLeast Revision // unless it is 0, an answer as of this revision will do
+}
+
+// allows reports whether an answer as of a revision is new enough.
+func (f Freshness) allows(rev Revision) bool { return f.Cached || f.AtLeast > 0 && rev >= f.AtLeast }
 
 // MaxChecks is how many pairs one call may ask about.
 const MaxChecks = 1000
@@ -24,14 +39,17 @@ func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[
 		return Answer[bool]{}, err
 	}
 	if p.User.IsZero() && c.User.Kind == RefID && c.Group.Kind == RefID {
-		st, err := d.picture(ctx, p.Tenant)
+		if st := d.index.Get(p.Tenant); st != nil && c.Fresh.allows(Revision(st.Revision())) {
+			if a := d.ask(st, c); !a.Value {
+				return a, nil
+			}
+		}
+		st, err := d.picture(ctx, p.Tenant, p.Fence)
 		if err != nil {
 			return Answer[bool]{}, err
 		}
 		if st != nil {
-			u, ok1 := st.User(id.User(c.User.UUID))
-			g, ok2 := st.Group(id.Group(c.Group.UUID))
-			return Answer[bool]{Value: ok1 && ok2 && st.Check(u, g, d.Now().UnixMicro()), Revision: Revision(st.Revision())}, nil
+			return d.ask(st, c), nil
 		}
 	}
 	a, err := d.AreMembers(ctx, p, []Check{c})
@@ -39,6 +57,13 @@ func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[
 		return Answer[bool]{}, err
 	}
 	return Answer[bool]{Value: a.Value[0], Revision: a.Revision}, nil
+}
+
+// ask answers a check by ids from the index.
+func (d *Directory) ask(st *index.State, c Check) Answer[bool] {
+	u, ok1 := st.User(id.User(c.User.UUID))
+	g, ok2 := st.Group(id.Group(c.Group.UUID))
+	return Answer[bool]{Value: ok1 && ok2 && st.Check(u, g, d.Now().UnixMicro()), Revision: Revision(st.Revision())}
 }
 
 // AreMembers answers many checks, in order, at one revision. It needs

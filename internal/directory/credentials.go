@@ -201,11 +201,17 @@ func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, h
 	key := credentialKey{kind, string(hash)}
 	if known, ok := d.credentials.Load(key); ok {
 		c := known.(*knownCredential)
-		if err := d.fresh(ctx, c.Tenant); err != nil {
+		fence, err := d.fresh(ctx, c.Tenant)
+		if errors.Is(err, ErrNoTenant) {
+			err = ErrNoCredential // it went with its tenant
+		}
+		if err != nil {
 			return Credential{}, err
 		}
 		if c.epoch == d.follower(c.Tenant).epoch.Load() {
-			return c.Credential, nil
+			found := c.Credential
+			found.Fence = fence
+			return found, nil
 		}
 		d.unknow(key)
 	}
@@ -240,6 +246,7 @@ func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, h
 		}
 		d.credentials.Store(key, &knownCredential{Credential: c, epoch: epoch})
 	}
+	c.Fence = rev
 	return c, nil
 }
 
@@ -250,13 +257,13 @@ func (d *Directory) unknow(key credentialKey) {
 }
 
 // fresh brings what is remembered of a tenant up to what other nodes have
-// acknowledged.
-func (d *Directory) fresh(ctx context.Context, t id.Tenant) error {
+// acknowledged, and returns how far that is.
+func (d *Directory) fresh(ctx context.Context, t id.Tenant) (Revision, error) {
 	fence, err := d.store.Fence(ctx, t)
 	if err != nil || fence <= Revision(d.follower(t).seen.Load()) {
-		return err
+		return fence, err
 	}
-	return d.catchUp(ctx, t, fence)
+	return fence, d.catchUp(ctx, t, fence)
 }
 
 // PasswordOf finds a user and the password credential that it signs in with:
@@ -283,8 +290,9 @@ func (d *Directory) PasswordOf(ctx context.Context, t id.Tenant, ref Ref, kind C
 
 // UserActive reports whether the user that a credential acts for can act now.
 // It is for package authn.
-func (d *Directory) UserActive(ctx context.Context, t id.Tenant, user id.User) (bool, error) {
-	st, err := d.picture(ctx, t)
+func (d *Directory) UserActive(ctx context.Context, c Credential) (bool, error) {
+	t, user := c.Tenant, c.User
+	st, err := d.picture(ctx, t, c.Fence)
 	if err != nil {
 		return false, err
 	}

@@ -58,7 +58,7 @@ func New(store Store, o Options) *Directory {
 		o.IndexBudget = DefaultIndexBudget
 	}
 	closed, cancel := context.WithCancel(context.Background())
-	return &Directory{
+	d := &Directory{
 		store:     store,
 		index:     index.New(o.IndexBudget),
 		log:       o.Log,
@@ -68,9 +68,11 @@ func New(store Store, o Options) *Directory {
 		closed:    closed,
 		close:     cancel,
 	}
+	d.loading.Go(d.watch)
+	return d
 }
 
-// Close ends the loading of tenants that is under way and waits for it.
+// Close ends the loading of tenants and the watching of other nodes, and waits.
 func (d *Directory) Close() {
 	d.close()
 	d.loading.Wait()
@@ -225,10 +227,13 @@ func micros(t time.Time) int64 {
 
 // picture returns the index of a tenant, holding every write acknowledged
 // before the call, or nil if the tenant is cold and the store must be asked.
-func (d *Directory) picture(ctx context.Context, t id.Tenant) (*index.State, error) {
-	fence, err := d.store.Fence(ctx, t)
-	if err != nil {
-		return nil, err
+// fence is how far the tenant is known to have come then; if it is 0 the store
+// says.
+func (d *Directory) picture(ctx context.Context, t id.Tenant, fence Revision) (_ *index.State, err error) {
+	if fence == 0 {
+		if fence, err = d.store.Fence(ctx, t); err != nil {
+			return nil, err
+		}
 	}
 	st := d.index.Get(t)
 	if st == nil {
@@ -242,6 +247,23 @@ func (d *Directory) picture(ctx context.Context, t id.Tenant) (*index.State, err
 		st = d.index.Get(t)
 	}
 	return st, nil
+}
+
+// watch keeps the indexes in memory in step with what other nodes write, so that
+// questions need not wait for it, until the directory is closed.
+func (d *Directory) watch() {
+	interested := func() []id.Tenant { return append(d.index.Tenants(), id.Tenant{}) }
+	d.store.Watch(d.closed, interested, func(t id.Tenant, rev Revision) {
+		if t.IsZero() {
+			d.tenantNames.Clear() // a tenant may have come or gone
+		}
+		if d.index.Get(t) == nil {
+			return
+		}
+		if err := d.catchUp(d.closed, t, rev); err != nil && d.closed.Err() == nil {
+			d.forget(d.closed, t, rev, err)
+		}
+	})
 }
 
 // warm starts reading a cold tenant into the index, unless that is under way.
@@ -387,6 +409,12 @@ func view[T any](ctx context.Context, d *Directory, p Principal, need Grants, fn
 	var answer Answer[T]
 	if err := p.may(need); err != nil {
 		return answer, err
+	}
+	if st := d.index.Get(p.Tenant); st != nil && Revision(st.Revision()) < p.Fence {
+		// Brought up before the transaction begins, the index can answer in it.
+		if err := d.catchUp(ctx, p.Tenant, p.Fence); err != nil {
+			return answer, err
+		}
 	}
 	err := d.store.View(ctx, p.Tenant, func(r Reader) error {
 		l := &look{Reader: r, d: d, p: p}

@@ -38,6 +38,11 @@ type Principal struct {
 	Dialect string
 	Request string
 
+	// Fence is how far the tenant had come when the credential was verified, as
+	// in [Credential]: every commit acknowledged before the request is at or
+	// below it. Zero says nothing, and the store is asked.
+	Fence Revision
+
 	// Once makes a write happen at most once; see [Once].
 	Once *Once
 }

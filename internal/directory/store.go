@@ -38,8 +38,16 @@ type Store interface {
 	// already been told.
 	Fence(ctx context.Context, t id.Tenant) (Revision, error)
 
-	// Commits yields the change log of t in order, starting after a revision.
-	// It ends at the last commit; an error ends it early.
+	// Watch calls heard when another node is known to have taken a tenant to a
+	// revision, as soon as word of it comes, from one goroutine at a time; word
+	// may be lost, so it also asks now and then about those that interested
+	// returns. It returns when ctx or the store ends. On an engine without other
+	// nodes it does nothing else.
+	Watch(ctx context.Context, interested func() []id.Tenant, heard func(id.Tenant, Revision))
+
+	// Commits yields the change log of t in order, starting after a revision. It
+	// ends no earlier than the last commit that this Store value acknowledged, or
+	// that Fence or Watch told of, before the call; an error ends it early.
 	Commits(ctx context.Context, t id.Tenant, after Revision) iter.Seq2[*Commit, error]
 
 	// Tenants yields every tenant by ascending code, starting after one.

@@ -184,6 +184,11 @@ type Credential struct {
 	Hash []byte
 
 	Attributes Attributes
+
+	// Fence is set by [Directory.CredentialByHash], and not kept: the credential
+	// was found in a tenant that had come at least so far, so that whoever acts
+	// by it need not ask again what was acknowledged before. Zero says nothing.
+	Fence Revision
 }
 
 // MemberCursor is where m stands in a list of a group's members: always

@@ -92,6 +92,16 @@ func (x *Index) forget(tenant id.Tenant) {
 	}
 }
 
+// Tenants returns the tenants that are not cold, in no order.
+func (x *Index) Tenants() []id.Tenant {
+	var list []id.Tenant
+	x.tenants.Range(func(key, _ any) bool {
+		list = append(list, key.(id.Tenant))
+		return true
+	})
+	return list
+}
+
 // Bytes is about how much heap the States held take.
 func (x *Index) Bytes() int64 {
 	x.mu.Lock()

@@ -19,13 +19,27 @@ import (
 	"roster/internal/dialect"
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/postgres"
 	"roster/internal/store/sqlite"
 	"roster/internal/wire"
 )
 
+// Storage says where a deployment's rows are.
+type Storage struct {
+	// Data is the data directory: the embedded store's, or with Store only where
+	// a first start leaves the platform's key.
+	Data string
+
+	// Store names a PostgreSQL database, as postgres://user@host/database; "" for
+	// the embedded store.
+	Store       string
+	NoMigrate   bool // fail rather than change an older schema
+	Connections int  // the most to open; 0 for the default
+}
+
 // Config is what an operator chooses.
 type Config struct {
-	Data      string // the data directory
+	Storage
 	Listen    string // where the doors are
 	OpsListen string // where operations are; "" for nowhere
 	Demo      bool
@@ -45,23 +59,65 @@ type Opened struct {
 	store directory.Store
 }
 
-// Open opens a data directory. It fails with [sqlite.ErrLocked] if a server has
-// it open.
-func Open(ctx context.Context, dir string, log *slog.Logger) (*Opened, error) {
-	store, err := sqlite.Open(ctx, dir)
-	if err != nil {
-		if errors.Is(err, sqlite.ErrLocked) {
-			return nil, fmt.Errorf("%w: stop that server first, or choose another directory with --data", err)
-		}
-		return nil, err
+// Open opens a deployment. It fails with [sqlite.ErrLocked] if a server has the
+// data directory open.
+func Open(ctx context.Context, at Storage, log *slog.Logger) (*Opened, error) {
+	open := openEmbedded
+	if at.Store != "" {
+		open = openPostgres
 	}
-	sealer, err := authn.LoadSealer(dir)
+	store, sealer, err := open(ctx, at)
 	if err != nil {
-		store.Close()
 		return nil, err
 	}
 	d := directory.New(store, directory.Options{Log: log})
 	return &Opened{Directory: d, Authn: authn.New(d, sealer, log), store: store}, nil
+}
+
+func openEmbedded(ctx context.Context, at Storage) (directory.Store, *authn.Sealer, error) {
+	store, err := sqlite.Open(ctx, at.Data)
+	if err != nil {
+		if errors.Is(err, sqlite.ErrLocked) {
+			err = fmt.Errorf("%w: stop that server first, or choose another directory with --data", err)
+		}
+		return nil, nil, err
+	}
+	sealer, err := authn.LoadSealer(at.Data)
+	if err != nil {
+		store.Close()
+		return nil, nil, err
+	}
+	return store, sealer, nil
+}
+
+// Migrate brings the schema of a PostgreSQL database up to date, or with dry says
+// what it would do; see [postgres.Migrate].
+func Migrate(ctx context.Context, store string, dry bool) ([]postgres.Migration, error) {
+	return postgres.Migrate(ctx, store, dry)
+}
+
+func openPostgres(ctx context.Context, at Storage) (directory.Store, *authn.Sealer, error) {
+	if os.Getenv(authn.SealKeyEnv) == "" {
+		return nil, nil, fmt.Errorf("a PostgreSQL store needs %s, the same on every node: 64 hex digits, made once with openssl rand -hex 32", authn.SealKeyEnv)
+	}
+	sealer, err := authn.LoadSealer("")
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := postgres.Open(ctx, at.Store, postgres.Options{NoMigrate: at.NoMigrate, Connections: at.Connections})
+	if err != nil {
+		return nil, nil, err
+	}
+	print := sealer.Fingerprint()
+	pinned, err := store.Pin(ctx, "seal", print)
+	if err == nil && pinned != print {
+		err = fmt.Errorf("the secrets in that database are sealed with another key: give this node the %s that the other nodes have", authn.SealKeyEnv)
+	}
+	if err != nil {
+		store.Close()
+		return nil, nil, err
+	}
+	return store, sealer, nil
 }
 
 // Close ends everything that Open started.
@@ -107,7 +163,7 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 			return err
 		}
 	}
-	o, err := Open(ctx, cfg.Data, log)
+	o, err := Open(ctx, cfg.Storage, log)
 	if err != nil {
 		return err
 	}
@@ -157,7 +213,11 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 			return err
 		}
 	}
-	log.Info("serving", "address", address, "operations", cfg.OpsListen, "data", cfg.Data)
+	if cfg.Store == "" {
+		log.Info("serving", "address", address, "operations", cfg.OpsListen, "data", cfg.Data)
+	} else {
+		log.Info("serving", "address", address, "operations", cfg.OpsListen, "store", postgres.Name(cfg.Store))
+	}
 	if ready != nil {
 		ready(address)
 	}
@@ -213,12 +273,20 @@ func (o *Opened) firstStart(ctx context.Context, cfg Config, log *slog.Logger) e
 	}
 	path := filepath.Join(cfg.Data, "platform.key")
 	secret, hash, sealed := o.Authn.Mint(authn.Native)
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return err
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("the platform's key needs a place: %w; name a directory with --data", err)
 	}
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return fmt.Errorf("the platform's key needs a place: %w; name a directory with --data", err)
+	}
+	// Of nodes that start at once on one database, one makes the key.
+	p.Once = &directory.Once{Key: "first start", Encode: func(any, directory.Revision) []byte { return nil }}
 	_, err = o.Directory.CreateCredential(ctx, p, directory.NewCredential{Kind: authn.Native, Name: "platform", Grants: directory.Platform, Hash: hash, Sealed: sealed})
+	if errors.Is(err, directory.ErrReplayed) {
+		return os.Remove(path)
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, os.Remove(path))
 	}
 	log.Info("first start: the platform's key is in a file readable by you alone", "file", path)
 	return nil

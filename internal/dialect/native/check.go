@@ -25,6 +25,9 @@ func (a *api) check(w http.ResponseWriter, r *http.Request, p directory.Principa
 	if err != nil {
 		return err
 	}
+	if c.Fresh, err = freshness(r); err != nil {
+		return err
+	}
 	got, err := a.isMember(r.Context(), p, c, at)
 	if err != nil {
 		return err

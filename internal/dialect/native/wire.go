@@ -298,31 +298,42 @@ func noPrecondition(r *http.Request) error {
 	return nil
 }
 
-// consistent refuses an answer older than the caller asked for. Every answer
-// holds all that was acknowledged before the request, so a revision above it is
-// one that this directory never gave out.
-func consistent(r *http.Request, rev directory.Revision) error {
+// freshness reads how new the caller wants an answer to be.
+func freshness(r *http.Request) (directory.Freshness, error) {
 	values := r.Header[headerConsistency]
 	if len(values) == 0 {
-		return nil
+		return directory.Freshness{}, nil
 	}
 	if len(values) == 1 {
-		if values[0] == "strong" {
-			return nil
-		}
-		if text, ok := strings.CutPrefix(values[0], "at-least="); ok {
+		switch text, atLeast := strings.CutPrefix(values[0], "at-least="); {
+		case values[0] == "strong":
+			return directory.Freshness{}, nil
+		case values[0] == "cached":
+			return directory.Freshness{Cached: true}, nil
+		case atLeast:
 			if least, err := strconv.ParseUint(text, 10, 63); err == nil {
-				if uint64(rev) >= least {
-					return nil
-				}
-				return &directory.Error{
-					Kind: directory.Stale, Code: "revision.ahead", Field: headerConsistency,
-					Detail: "The tenant is at revision " + strconv.FormatUint(uint64(rev), 10) + ".",
-				}
+				return directory.Freshness{AtLeast: directory.Revision(least)}, nil
 			}
 		}
 	}
-	return invalid("consistency.unknown", headerConsistency, "Roster-Consistency is strong or at-least=<revision>.")
+	return directory.Freshness{}, invalid("consistency.unknown", headerConsistency, "Roster-Consistency is strong, cached or at-least=<revision>.")
+}
+
+// consistent refuses an answer older than the caller asked for. Every answer
+// but a cached one holds all that was acknowledged before the request, so a
+// revision above it is one that this directory never gave out.
+func consistent(r *http.Request, rev directory.Revision) error {
+	want, err := freshness(r)
+	if err != nil {
+		return err
+	}
+	if rev < want.AtLeast {
+		return &directory.Error{
+			Kind: directory.Stale, Code: "revision.ahead", Field: headerConsistency,
+			Detail: "The tenant is at revision " + strconv.FormatUint(uint64(rev), 10) + ".",
+		}
+	}
+	return nil
 }
 
 // strongOnly refuses a revision where there is none to compare with, and on
@@ -330,7 +341,7 @@ func consistent(r *http.Request, rev directory.Revision) error {
 func strongOnly(r *http.Request) error {
 	for _, v := range r.Header[headerConsistency] {
 		if v != "strong" {
-			return invalid("consistency.unknown", headerConsistency, "This is always strong; at-least is for questions about one tenant.")
+			return invalid("consistency.unknown", headerConsistency, "This is always strong; cached and at-least are for questions about one tenant.")
 		}
 	}
 	return nil

@@ -109,7 +109,8 @@ func (q *fences) ask(f *fence) {
 			}
 			pks, of[pk] = append(pks, pk), t
 		}
-		f.answer = make(map[id.Tenant]directory.Revision, len(pks))
+		f.answer = make(map[id.Tenant]directory.Revision, len(pks)+1)
+		pks, of[platform] = append(pks, platform), id.Tenant{}
 		return c.each(ctx, func(row scanner) error {
 			var pk, revision int64
 			err := row.Scan(&pk, &revision)
@@ -117,10 +118,18 @@ func (q *fences) ask(f *fence) {
 			return err
 		}, "SELECT tenant, revision FROM heads WHERE tenant = ANY($1)", pks)
 	})
+	if tell := q.s.told.Load(); tell != nil && f.err == nil {
+		// Whether tenants came or went is known before any of these is told.
+		(*tell)(id.Tenant{}, f.answer[id.Tenant{}])
+	}
 }
 
-// hear notes that a tenant is known to have come as far as a revision.
-func (s *Store) hear(t id.Tenant, rev directory.Revision) {
+// platform is the pk of the platform.
+const platform = 1
+
+// hear notes that a tenant is known to have come as far as a revision, and reports
+// whether that is news.
+func (s *Store) hear(t id.Tenant, rev directory.Revision) bool {
 	known, ok := s.heard.Load(t)
 	if !ok {
 		known, _ = s.heard.LoadOrStore(t, &atomic.Uint64{})
@@ -128,8 +137,11 @@ func (s *Store) hear(t id.Tenant, rev directory.Revision) {
 	high := known.(*atomic.Uint64)
 	for {
 		old := high.Load()
-		if old >= uint64(rev) || high.CompareAndSwap(old, uint64(rev)) {
-			return
+		if old >= uint64(rev) {
+			return false
+		}
+		if high.CompareAndSwap(old, uint64(rev)) {
+			return true
 		}
 	}
 }

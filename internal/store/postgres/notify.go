@@ -102,14 +102,24 @@ func (n *notifier) send(ctx context.Context) {
 
 // Watch implements [directory.Store]: it listens, and in case word was lost asks
 // now and then.
-func (s *Store) Watch(ctx context.Context, interested func() []id.Tenant, heard func(id.Tenant, directory.Revision)) error {
+func (s *Store) Watch(ctx context.Context, interested func() []id.Tenant, heard func(id.Tenant, directory.Revision)) {
+	var one sync.Mutex // held while heard runs
+	tell := func(t id.Tenant, rev directory.Revision) {
+		if s.hear(t, rev) {
+			one.Lock()
+			defer one.Unlock()
+			heard(t, rev)
+		}
+	}
+	s.told.Store(&tell)
+	defer s.told.Store(nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
 	var all sync.WaitGroup
 	all.Go(func() {
 		for ctx.Err() == nil {
-			s.listen(ctx, heard) // the connection broke; polling goes on meanwhile
+			s.listen(ctx, tell) // the connection broke; polling goes on meanwhile
 			pause(ctx, pollEvery)
 		}
 	})
@@ -123,15 +133,10 @@ func (s *Store) Watch(ctx context.Context, interested func() []id.Tenant, heard 
 		}
 		s.fences.ask(f) // if that fails there is nothing to tell, and the next will come
 		for t, rev := range f.answer {
-			s.hear(t, rev)
-			heard(t, rev)
+			tell(t, rev)
 		}
 	}
 	all.Wait()
-	if s.closing.Err() != nil {
-		return nil
-	}
-	return ctx.Err()
 }
 
 // pause waits, and reports whether ctx has not ended.
@@ -145,7 +150,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // listen hands on what other nodes tell until the connection breaks.
-func (s *Store) listen(ctx context.Context, heard func(id.Tenant, directory.Revision)) error {
+func (s *Store) listen(ctx context.Context, tell func(id.Tenant, directory.Revision)) error {
 	pc, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -170,8 +175,7 @@ func (s *Store) listen(ctx context.Context, heard func(id.Tenant, directory.Revi
 		}
 		for text, rev := range message {
 			if t, err := id.Parse[id.Tenant](text); err == nil {
-				s.hear(t, rev)
-				heard(t, rev)
+				tell(t, rev)
 			}
 		}
 	}

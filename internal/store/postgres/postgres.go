@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,8 @@ type Store struct {
 
 	tenants sync.Map // id.Tenant → int64, the pk; only for tenants that exist
 	tails   changelog.Tails
-	heard   sync.Map // id.Tenant → *atomic.Uint64, the highest revision told by another node
+	heard   sync.Map                                            // id.Tenant → *atomic.Uint64, the highest revision told by another node
+	told    atomic.Pointer[func(id.Tenant, directory.Revision)] // what Watch hands word on to
 	fences  fences
 	codes   codes
 	tell    notifier
@@ -127,6 +129,15 @@ func (s *Store) Close() error {
 		s.pool.Close()
 	})
 	return nil
+}
+
+// Pin keeps a setting of the deployment if there is none under the name, and
+// returns the one that is kept.
+func (s *Store) Pin(ctx context.Context, name, value string) (kept string, err error) {
+	err = s.read(ctx, func(c *conn) error {
+		return c.row(ctx, "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value", name, value).Scan(&kept)
+	})
+	return kept, classify(err)
 }
 
 // Ready reports whether the primary answers this node.

@@ -75,6 +75,15 @@ func config(dsn string, connections int) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
+// Name is what a DSN may be called where others read it: without secrets.
+func Name(dsn string) string {
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return "postgres"
+	}
+	return "postgres://" + net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))) + "/" + cfg.Database
+}
+
 // primary refuses a connection to a server that does not take writes.
 func primary(ctx context.Context, c *pgconn.PgConn) error {
 	res, err := c.Exec(ctx, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'").ReadAll()

@@ -188,6 +188,14 @@ func (s *Store) Ready(ctx context.Context) error {
 // Fence is 0: this process is the only one that writes.
 func (s *Store) Fence(context.Context, id.Tenant) (directory.Revision, error) { return 0, nil }
 
+// Watch has nobody to hear of.
+func (s *Store) Watch(ctx context.Context, _ func() []id.Tenant, _ func(id.Tenant, directory.Revision)) {
+	select {
+	case <-ctx.Done():
+	case <-s.closing:
+	}
+}
+
 // read lends fn a connection for reading.
 func (s *Store) read(ctx context.Context, fn func(*conn) error) error {
 	select {
