@@ -196,6 +196,23 @@ func (r *reader) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) {
 		r.pk, micros(at), int64(m))
 }
 
+// Placements implements [directory.Reader].
+func (r *reader) Placements(users []id.Number, at time.Time) ([]directory.Edge, error) {
+	if len(users) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanEdge, `WITH RECURSIVE up(m, g) AS (
+ SELECT e.member, e.grp FROM edges e WHERE e.tenant = $1 AND e.member = ANY($3::int[]) AND `+valid+`
+ UNION SELECT up.m, e.grp FROM up JOIN edges e ON e.tenant = $1 AND e.member = -up.g AND `+valid+`)
+ SELECT g, m FROM up ORDER BY m, g`, r.pk, micros(at), integers(users))
+}
+
+func scanEdge(row scanner) (directory.Edge, error) {
+	var grp, member int64
+	err := row.Scan(&grp, &member)
+	return directory.Edge{Group: id.Number(grp), Member: id.Member(member)}, err
+}
+
 // MembersOf implements [directory.Reader].
 func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
 	return all(r.ctx, r.c, scanNumber, `WITH RECURSIVE down(g) AS (

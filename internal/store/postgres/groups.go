@@ -103,10 +103,17 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		w.pk, int64(g.Number), uuid(g.ID), g.Code, g.Name, directory.FoldName(g.Name), g.Description, int64(g.Grants), g.BuiltIn,
-		g.Version, micros(g.Created), micros(g.Modified), w.next(), w.next(), externals, attributes)
+	fold, err := folded(g.Attributes)
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(g.Name)
+	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes,
+ name_sort, description_fold, attributes_fold)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		w.pk, int64(g.Number), uuid(g.ID), g.Code, g.Name, name, g.Description, int64(g.Grants), g.BuiltIn,
+		g.Version, micros(g.Created), micros(g.Modified), w.next(), w.next(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(g.Description), fold)
 	if err != nil {
 		return err
 	}
@@ -134,9 +141,15 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `UPDATE groups SET name = $1, name_fold = $2, description = $3, grants = $4, version = $5, modified = $6, modified_in = $7, externals = $8, attributes = $9
- WHERE tenant = $10 AND number = $11`,
-		after.Name, directory.FoldName(after.Name), after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.next(), externals, attributes, w.pk, int64(before.Number))
+	fold, err := folded(after.Attributes)
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(after.Name)
+	err = w.c.exec(w.ctx, `UPDATE groups SET name = $3, name_fold = $4, description = $5, grants = $6, version = $7, modified = $8, modified_in = $9, externals = $10, attributes = $11,
+ name_sort = $12, description_fold = $13, attributes_fold = $14 WHERE tenant = $1 AND number = $2`,
+		w.pk, int64(before.Number), after.Name, name, after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.next(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(after.Description), fold)
 	if err != nil {
 		return err
 	}

@@ -202,6 +202,11 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migrat
 				if _, err := tx.Conn().PgConn().Exec(ctx, string(text)).ReadAll(); err != nil {
 					return err
 				}
+				if fill := fills[i+1]; fill != nil {
+					if err := fill(ctx, tx); err != nil {
+						return err
+					}
+				}
 				_, err := tx.Exec(ctx, "INSERT INTO settings (name, value) VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", strconv.Itoa(i+1))
 				return err
 			})

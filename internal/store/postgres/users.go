@@ -107,11 +107,18 @@ func (w *writer) InsertUser(u *directory.User) error {
 	if err != nil {
 		return err
 	}
+	fold, err := folded(u.Attributes)
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(u.Name)
 	err = w.c.exec(w.ctx, `INSERT INTO users (tenant, number, id, code, person, name, name_fold, email, email_fold, email_verified,
- given_name, family_name, display_name, suspended, expires, version, created, modified, created_in, modified_in, externals, attributes)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
-		w.pk, int64(u.Number), uuid(u.ID), u.Code, uuid(u.Person), u.Name, directory.FoldName(u.Name), u.Email, textOrNull(directory.FoldName(u.Email)), u.EmailVerified,
-		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), w.next(), w.next(), externals, attributes)
+ given_name, family_name, display_name, suspended, expires, version, created, modified, created_in, modified_in, externals, attributes,
+ name_sort, given_fold, family_fold, display_fold, attributes_fold)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)`,
+		w.pk, int64(u.Number), uuid(u.ID), u.Code, uuid(u.Person), u.Name, name, u.Email, textOrNull(directory.FoldName(u.Email)), u.EmailVerified,
+		u.GivenName, u.FamilyName, u.DisplayName, u.Suspended, micros(u.Expires), u.Version, micros(u.Created), micros(u.Modified), w.next(), w.next(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(u.GivenName), directory.FoldName(u.FamilyName), directory.FoldName(u.DisplayName), fold)
 	if err != nil {
 		return err
 	}
@@ -135,10 +142,17 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 	if err != nil {
 		return err
 	}
-	err = w.c.exec(w.ctx, `UPDATE users SET name = $1, name_fold = $2, email = $3, email_fold = $4, email_verified = $5, given_name = $6, family_name = $7,
- display_name = $8, suspended = $9, expires = $10, version = $11, modified = $12, modified_in = $13, externals = $14, attributes = $15 WHERE tenant = $16 AND number = $17`,
-		after.Name, directory.FoldName(after.Name), after.Email, textOrNull(directory.FoldName(after.Email)), after.EmailVerified, after.GivenName, after.FamilyName,
-		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), w.next(), externals, attributes, w.pk, int64(before.Number))
+	fold, err := folded(after.Attributes)
+	if err != nil {
+		return err
+	}
+	name := directory.FoldName(after.Name)
+	err = w.c.exec(w.ctx, `UPDATE users SET name = $3, name_fold = $4, email = $5, email_fold = $6, email_verified = $7, given_name = $8, family_name = $9,
+ display_name = $10, suspended = $11, expires = $12, version = $13, modified = $14, modified_in = $15, externals = $16, attributes = $17,
+ name_sort = $18, given_fold = $19, family_fold = $20, display_fold = $21, attributes_fold = $22 WHERE tenant = $1 AND number = $2`,
+		w.pk, int64(before.Number), after.Name, name, after.Email, textOrNull(directory.FoldName(after.Email)), after.EmailVerified, after.GivenName, after.FamilyName,
+		after.DisplayName, after.Suspended, micros(after.Expires), before.Version+1, micros(w.at), w.next(), externals, attributes,
+		directory.SortKey(name), directory.FoldName(after.GivenName), directory.FoldName(after.FamilyName), directory.FoldName(after.DisplayName), fold)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"errors"
+	"maps"
 	"time"
 
 	"roster/internal/directory"
@@ -36,6 +38,50 @@ func (w *writer) save() error {
 	}
 	w.saved = true
 	return nil
+}
+
+// Try implements [directory.Writer], by a savepoint inside the request's own.
+func (w *writer) Try(fn func() error) error {
+	if w.c.failed != nil {
+		return w.c.failed
+	}
+	if err := w.save(); err != nil {
+		return err
+	}
+	// The log rows of others must not be undone with this.
+	if err := w.o.writeLog(); err != nil {
+		return err
+	}
+	if err := w.c.exec(w.ctx, "SAVEPOINT part"); err != nil {
+		return err
+	}
+	head, changes, deleted, learned, drew, chosen := *w.head, len(w.changes), len(w.deleted), len(w.learned), len(w.drawn), maps.Clone(w.chosen)
+	err := fn()
+	if err == nil {
+		err = w.c.failed
+	}
+	if err == nil {
+		return w.c.exec(w.ctx, "RELEASE SAVEPOINT part")
+	}
+	if directory.KindOf(classify(err)) == directory.Unavailable {
+		if w.c.failed == nil {
+			w.c.failed = err
+		}
+		return classify(err)
+	}
+	*w.head = head
+	w.changes, w.deleted, w.chosen = w.changes[:changes], w.deleted[:deleted], chosen
+	w.o.l.names.drop(w.learned[learned:])
+	w.learned = w.learned[:learned]
+	w.o.giveBack(w.drawn[drew:])
+	w.drawn = w.drawn[:drew]
+	w.c.failed = nil
+	for _, undo := range []string{"ROLLBACK TO SAVEPOINT part", "RELEASE SAVEPOINT part"} {
+		if uerr := w.c.exec(w.ctx, undo); uerr != nil {
+			return errors.Join(err, uerr)
+		}
+	}
+	return classify(err)
 }
 
 func (w *writer) record(c directory.Change) { w.changes = append(w.changes, c) }
