@@ -286,10 +286,11 @@ func (w *writer) insertEdge(e directory.Edge, s directory.Standing) ([]directory
 	return nil, nil
 }
 
-// archive keeps how the memberships on the edges, as arrays, stood until this commit.
+// archive keeps how the memberships on the edges, as arrays, stood until this
+// commit, unless they stood so in it alone.
 func (w *writer) archive(groups, members []int32) error {
 	return w.c.exec(w.ctx, `INSERT INTO periods (tenant, grp, member, revision, ended, serial, added, starts, ends, role, source, reason)
- SELECT e.tenant, e.grp, e.member, e.revision, $4, e.serial, e.added, e.starts, e.ends, e.role, e.source, e.reason`+fromEdges,
+ SELECT e.tenant, e.grp, e.member, e.revision, $4, e.serial, e.added, e.starts, e.ends, e.role, e.source, e.reason`+fromEdges+" AND e.revision < $4",
 		w.pk, groups, members, w.next())
 }
 

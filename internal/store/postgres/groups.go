@@ -133,6 +133,11 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 		return err
 	}
 	w.o.l.names.drop([]name{{kindGroup, before.ID}})
+	if before.Name != after.Name {
+		if err := w.pastGroup(before); err != nil {
+			return err
+		}
+	}
 	externals, err := encode(after.Externals)
 	if err != nil {
 		return err
@@ -169,6 +174,9 @@ func (w *writer) DeleteGroup(g directory.Group) error {
 		return err
 	}
 	w.o.l.names.drop([]name{{kindGroup, g.ID}})
+	if err := w.pastGroup(g); err != nil {
+		return err
+	}
 	if err := w.bury(kindGroup, g.Number, g.ID, g.Code, g.Name); err != nil {
 		return err
 	}

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"time"
+
 	"roster/internal/directory"
 	"roster/internal/id"
 )
@@ -120,4 +122,28 @@ func (w *writer) Authors(revisions []directory.Revision) ([]directory.Authored, 
 		return nil, err
 	}
 	return w.reader.Authors(revisions)
+}
+
+// RevisionAt implements [directory.Reader], as Memberships does.
+func (w *writer) RevisionAt(at time.Time) (directory.Revision, error) {
+	if err := w.o.writeLog(); err != nil {
+		return 0, err
+	}
+	return w.reader.RevisionAt(at)
+}
+
+// Periods implements [directory.Reader], as Memberships does.
+func (w *writer) Periods(e directory.Edge, after directory.Revision, limit int) ([]directory.Period, error) {
+	if err := w.o.writeLog(); err != nil {
+		return nil, err
+	}
+	return w.reader.Periods(e, after, limit)
+}
+
+// AsOf implements [directory.Reader], as Memberships does.
+func (w *writer) AsOf(rev directory.Revision) (directory.Past, error) {
+	if err := w.o.writeLog(); err != nil {
+		return nil, err
+	}
+	return w.reader.AsOf(rev)
 }

@@ -192,6 +192,7 @@ func filled(t *testing.T, server *pgtest.Server, template string) *pgx.Conn {
 		"INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in) SELECT 2 + g % 20, g, gen_random_uuid(), g, 'g', 'g' || g, '', (g % 500 = 0)::int, false, 1, 0, 0, 1, 1 FROM generate_series(1, 5000) g",
 		"INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role) SELECT 2 + g % 20, g % 977, CASE WHEN g % 50 = 0 THEN -g ELSE g END, g, g / 20 + 1, 0, 0, 0, 0 FROM generate_series(1, 60000) g",
 		"INSERT INTO periods (tenant, grp, member, revision, ended, serial, added, starts, ends, role) SELECT tenant, grp, member, revision, revision + 1, serial, 0, 0, 0, 0 FROM edges",
+		"INSERT INTO pasts (tenant, kind, number, ended, created, id, code, name, name_fold, suspended, expires) SELECT tenant, 1, number, 1 + number % 7, 1, id, code, name, name_fold, false, 0 FROM users",
 		"INSERT INTO log (tenant, revision, at, actor, dialect, request, body, transaction) SELECT 2 + g % 20, g / 20 + 1, 0, '', '', '', '', gen_random_uuid() FROM generate_series(0, 59999) g",
 		"INSERT INTO externals (tenant, kind, source, key, number) SELECT 2 + g % 20, 1, 'hr', g::text, g FROM generate_series(1, 20000) g",
 		"INSERT INTO graves (tenant, kind, number, id, code, name) SELECT 2 + g % 20, 1, 100000 + g, gen_random_uuid(), 100000 + g, '' FROM generate_series(1, 20000) g",

@@ -134,6 +134,11 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 	if err := w.save(); err != nil {
 		return err
 	}
+	if before.Name != after.Name || before.Suspended != after.Suspended || !before.Expires.Equal(after.Expires) {
+		if err := w.pastUser(before); err != nil {
+			return err
+		}
+	}
 	externals, err := encode(after.Externals)
 	if err != nil {
 		return err
@@ -172,6 +177,9 @@ func (w *writer) DeleteUser(u directory.User) error {
 		return err
 	}
 	w.o.l.names.drop([]name{{kindUser, u.ID}})
+	if err := w.pastUser(u); err != nil {
+		return err
+	}
 	if err := w.bury(kindUser, u.Number, u.ID, u.Code, u.Name); err != nil {
 		return err
 	}
