@@ -44,7 +44,7 @@ func newBed(t *testing.T, fail func(n int64) fate) *bed {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	address, ended := make(chan string, 1), make(chan error, 1)
 	go func() {
-		ended <- server.Run(ctx, server.Config{Data: dir, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, func(a string) { address <- a })
+		ended <- server.Run(ctx, server.Config{Storage: server.Storage{Data: dir}, Listen: "127.0.0.1:0", Log: slog.New(slog.DiscardHandler)}, func(a string) { address <- a })
 	}()
 	t.Cleanup(func() {
 		stop()
