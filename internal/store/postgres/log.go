@@ -82,7 +82,7 @@ func (r *reader) Authors(revisions []directory.Revision) ([]directory.Authored, 
 		var revision, at int64
 		var credential, user pgtype.UUID
 		var credentialCode, personCode *int64
-		err := row.Scan(&revision, &at, &credential, &user, &a.Actor.Name, &a.Dialect, &credentialCode, &personCode)
+		err := row.Scan(&revision, &at, &credential, &user, &a.Actor.Name, &a.Dialect, &a.Request, &credentialCode, &personCode)
 		a.Revision, a.At = directory.Revision(revision), fromMicros(at)
 		a.Actor.Credential, a.Actor.User = credential.Bytes, user.Bytes
 		if credentialCode != nil {
@@ -92,7 +92,7 @@ func (r *reader) Authors(revisions []directory.Revision) ([]directory.Authored, 
 			a.PersonCode = *personCode
 		}
 		return a, err
-	}, `SELECT l.revision, l.at, l.credential, l.actor_user, l.actor, l.dialect, c.code, p.code FROM log l
+	}, `SELECT l.revision, l.at, l.credential, l.actor_user, l.actor, l.dialect, l.request, c.code, p.code FROM log l
  LEFT JOIN credentials c ON c.tenant IN (l.tenant, 1) AND c.id = l.credential
  LEFT JOIN users u ON u.tenant = l.tenant AND u.id = l.actor_user LEFT JOIN persons p ON p.id = u.person
  WHERE l.tenant = $1 AND l.revision = ANY($2) ORDER BY l.revision`, r.pk, integers(revisions))
