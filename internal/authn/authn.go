@@ -113,6 +113,26 @@ func Principal(c directory.Credential, tenant id.Tenant, dialect, request string
 	return p, nil
 }
 
+// PrincipalIn is [Principal] for credentials that may also be an owner's: a key
+// of the platform that acts for a user administers, within its grants, the
+// tenants that this user owns now.
+func (a *Authenticator) PrincipalIn(ctx context.Context, c directory.Credential, tenant id.Tenant, dialect, request string) (directory.Principal, error) {
+	if !c.Tenant.IsZero() || c.User.IsZero() || tenant.IsZero() {
+		return Principal(c, tenant, dialect, request)
+	}
+	owns, err := a.d.Owns(ctx, c.User, tenant)
+	if err != nil {
+		return directory.Principal{}, err
+	}
+	if !owns {
+		return directory.Principal{}, directory.ErrNoTenant
+	}
+	return directory.Principal{
+		Tenant: tenant, Credential: c.ID, Grants: c.Grants & directory.InTenant,
+		Name: c.Name, Dialect: dialect, Request: request,
+	}, nil
+}
+
 // usedEvery is how exact last-used times are.
 const usedEvery = time.Minute
 

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"reflect"
 	"time"
 
 	"roster/internal/id"
@@ -51,8 +52,8 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 	if err := checkCode(in.Code); err != nil {
 		return Answer[Credential]{}, err
 	}
-	if in.Grants.Has(Platform) && !p.Tenant.IsZero() {
-		return Answer[Credential]{}, invalid("grant.range", "grants", "A tenant's credential cannot carry platform.")
+	if !p.Tenant.IsZero() && in.Grants&(Platform|OwnTenants) != 0 {
+		return Answer[Credential]{}, invalid("grant.range", "grants", "A tenant's credential cannot carry %s.", in.Grants&(Platform|OwnTenants))
 	}
 	if err := p.mayName(in.Code); err != nil {
 		return Answer[Credential]{}, err
@@ -121,18 +122,126 @@ func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (A
 type ListCredentials struct {
 	Page
 	Query CredentialQuery
+
+	// Sealed asks for the sealed secrets too, of those whose clients read them
+	// back. Only who holds all that a credential carries gets its secret.
+	Sealed bool
 }
 
-// Credentials lists credentials, without anything secret. It needs [ManageKeys].
+// Credentials lists credentials, without anything secret unless that is asked
+// for. It needs [ManageKeys].
 func (d *Directory) Credentials(ctx context.Context, p Principal, in ListCredentials) (Answer[Found[Credential]], error) {
 	return view(ctx, d, p, ManageKeys, func(l *look) (Found[Credential], error) {
 		limit := in.limit()
 		list, err := l.Credentials(in.Query, in.After, limit+1)
+		if err != nil {
+			return Found[Credential]{}, err
+		}
+		var have Grants
+		if in.Sealed {
+			if have, err = l.effective(); err != nil {
+				return Found[Credential]{}, err
+			}
+		}
 		for i := range list {
-			list[i].Hash, list[i].Sealed = nil, nil
+			list[i].Hash = nil
+			if !in.Sealed || !have.Has(list[i].Grants.closed()) || !list[i].User.IsZero() {
+				list[i].Sealed = nil
+			}
 		}
 		return found(list, limit, func(c Credential) int64 { return c.Code }), err
 	})
+}
+
+// OwnCredential returns the principal's own credential, without anything secret.
+// Any principal may ask.
+func (d *Directory) OwnCredential(ctx context.Context, p Principal) (Answer[Credential], error) {
+	if p.Credential.IsZero() {
+		return Answer[Credential]{}, p.may(0)
+	}
+	return view(ctx, d, p, 0, func(l *look) (Credential, error) {
+		c, err := l.Credential(p.Credential)
+		c.Hash, c.Sealed = nil, nil
+		return c, err
+	})
+}
+
+// CredentialUpdate says what to change of a credential; nil fields stay.
+type CredentialUpdate struct {
+	Credential id.Credential
+	Name       *string
+	Grants     *Grants
+	Attributes Attributes // as in [UserUpdate]
+
+	// Hash and Sealed are a new secret's, which takes the place of the old. What
+	// was issued for the old one ends with it.
+	Hash   []byte
+	Sealed []byte
+}
+
+// UpdateCredential changes a credential. It needs [ManageKeys], every grant that
+// the credential carries and will carry, and for one that acts for a user
+// whatever that user holds. A credential may always give itself a new secret.
+func (d *Directory) UpdateCredential(ctx context.Context, p Principal, in CredentialUpdate) (Answer[Credential], error) {
+	need := ManageKeys
+	own := in.Credential == p.Credential && in.Name == nil && in.Grants == nil && in.Attributes == nil
+	if own {
+		need = 0
+	}
+	if in.Name != nil {
+		if err := checkText("name", *in.Name, MaxName); err != nil {
+			return Answer[Credential]{}, err
+		}
+	}
+	if in.Grants != nil && !p.Tenant.IsZero() && *in.Grants&(Platform|OwnTenants) != 0 {
+		return Answer[Credential]{}, invalid("grant.range", "grants", "A tenant's credential cannot carry %s.", *in.Grants&(Platform|OwnTenants))
+	}
+	return write(ctx, d, p, need, func(t *tx) (Credential, error) {
+		before, err := t.Writer.Credential(in.Credential)
+		if err != nil {
+			return Credential{}, err
+		}
+		after := before
+		assign(&after.Name, in.Name)
+		assign(&after.Grants, in.Grants)
+		if !before.Attributes.Holds(in.Attributes) {
+			after.Attributes = before.Attributes.patched(in.Attributes)
+		}
+		if in.Hash != nil {
+			after.Hash, after.Sealed = in.Hash, in.Sealed
+		}
+		if reflect.DeepEqual(before, after) {
+			return before, nil
+		}
+		if err := checkAttributes(after.Attributes); err != nil {
+			return Credential{}, err
+		}
+		if !own {
+			if err := t.mustHold(before.Grants.closed()|after.Grants.closed(), "That credential"); err != nil {
+				return Credential{}, err
+			}
+			if !before.User.IsZero() {
+				if err := t.mayTouchUser(before.User); err != nil {
+					return Credential{}, err
+				}
+			}
+		}
+		if in.Hash != nil {
+			if err := t.revokeAll(CredentialQuery{Parent: before.ID}); err != nil {
+				return Credential{}, err
+			}
+		}
+		return after, t.Writer.UpdateCredential(after)
+	})
+}
+
+// mayTouchUser is mayTouch of a user by its id.
+func (t *tx) mayTouchUser(u id.User) error {
+	numbers, err := t.Writer.UserNumbers([]Ref{ByUser(u)})
+	if err != nil || numbers[0] == 0 {
+		return err
+	}
+	return t.mayTouch(numbers[0])
 }
 
 // RevokeCredential ends a credential and all that was issued for it, at once and

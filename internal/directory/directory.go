@@ -25,7 +25,7 @@ type Directory struct {
 	credentials sync.Map // credentialKey → *knownCredential
 	known       atomic.Int64
 	privileges  sync.Map // id.Tenant → *privileges
-	tenantNames sync.Map // folded name → id.Tenant
+	tenantNames sync.Map // folded name → knownTenant
 	loading     sync.WaitGroup
 	loads       chan struct{} // one slot for each load that may run at once
 	closed      context.Context

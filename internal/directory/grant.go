@@ -9,9 +9,10 @@ type Grants uint32
 
 // The single grants. Admin holds everything inside one tenant, whatever is
 // added later; Platform holds what concerns the deployment as a whole (making
-// tenants) and can be held only by the platform's own credentials. ReadSelf and
-// WriteSelf are what every user holds about itself; they bound a credential that
-// acts for a user, and are nothing to one that does not.
+// tenants) and can be held only by the platform's own credentials, as can
+// OwnTenants, with which a user of the platform makes tenants for itself. ReadSelf
+// and WriteSelf are what every user holds about itself; they bound a credential
+// that acts for a user, and are nothing to one that does not.
 const (
 	ReadUsers Grants = 1 << iota
 	WriteUsers
@@ -24,6 +25,7 @@ const (
 	Platform
 	ReadSelf
 	WriteSelf
+	OwnTenants
 	grantsEnd
 )
 
@@ -48,13 +50,14 @@ var grantNames = []struct {
 	{"self.write", WriteSelf},
 	{"admin", Admin},
 	{"platform", Platform},
+	{"tenants.own", OwnTenants},
 }
 
 // closed returns g with all that its rights imply: those over everybody hold
 // over oneself, too.
 func (g Grants) closed() Grants {
 	if g&Platform != 0 {
-		g |= Admin
+		g |= Admin | OwnTenants
 	}
 	if g&Admin != 0 {
 		g |= InTenant

@@ -97,7 +97,8 @@ func (d *Directory) Group(ctx context.Context, p Principal, ref Ref) (Answer[Gro
 	return view(ctx, d, p, ReadGroups, func(l *look) (Group, error) { return l.Group(ref) })
 }
 
-// ListGroups asks for a page of groups by ascending number.
+// ListGroups asks for a page of groups by ascending number, or by descending as
+// in [ListUsers].
 type ListGroups struct {
 	Page
 	Filter GroupFilter

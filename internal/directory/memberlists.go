@@ -12,7 +12,11 @@ import (
 // it holds now: [ErrNoMembership] if it does not stand there. It needs
 // [ReadMembers].
 func (d *Directory) Membership(ctx context.Context, p Principal, group Ref, member MemberRef) (Answer[Membership], error) {
-	return view(ctx, d, p, ReadMembers, func(l *look) (Membership, error) {
+	need := ReadMembers
+	if !member.IsGroup {
+		need = p.on(member.Ref, need)
+	}
+	return view(ctx, d, p, need, func(l *look) (Membership, error) {
 		var zero Membership
 		g, err := l.Group(group)
 		if err != nil {
@@ -56,6 +60,12 @@ type ListMembers struct {
 	// only (of a group) by ascending number.
 	Transitive bool
 
+	// Joining lists those who stand there directly in the order of joining: After
+	// and Next are serials. It leaves groups out of a group's members. Descending
+	// is as in [MembershipQuery], and is for such lists alone.
+	Joining    bool
+	Descending bool
+
 	// Standing lists everyone who stands there directly, also those whose
 	// membership does not hold now and users who are not active.
 	Standing bool
@@ -95,11 +105,11 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 			items, err := t.describe(edges, false)
 			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When}, err
 		}
-		list, err := t.Memberships(MembershipQuery{Group: g, After: max(in.After, 0), Limit: limit + 1, At: t.unless(in.Standing)})
+		list, err := t.Memberships(in.query(MembershipQuery{Group: g, Limit: limit + 1, At: t.unless(in.Standing)}))
 		if err != nil {
 			return none, err
 		}
-		page := found(list, limit, func(m Membership) int64 { return MemberCursor(m.Member) })
+		page := found(list, limit, in.cursor(func(m Membership) int64 { return MemberCursor(m.Member) }))
 		return t.describeAll(page, false)
 	})
 }
@@ -107,7 +117,11 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 // GroupsOf lists the groups that a member is in, by ascending number. It needs
 // [ReadMembers].
 func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
-	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
+	need := ReadMembers
+	if !in.Member.IsGroup {
+		need = p.on(in.Member.Ref, need)
+	}
+	return view(ctx, d, p, need, func(l *look) (Found[MemberOf], error) {
 		var none Found[MemberOf]
 		t, err := l.then(in.At)
 		if err != nil {
@@ -133,13 +147,28 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 			items, err := t.describe(page.Items, true)
 			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When}, err
 		}
-		list, err := t.Memberships(MembershipQuery{Member: m, After: max(in.After, 0), Limit: limit + 1, At: t.unless(in.Standing)})
+		list, err := t.Memberships(in.query(MembershipQuery{Member: m, Limit: limit + 1, At: t.unless(in.Standing)}))
 		if err != nil {
 			return none, err
 		}
-		page := found(list, limit, func(m Membership) int64 { return int64(m.Group) })
+		page := found(list, limit, in.cursor(func(m Membership) int64 { return int64(m.Group) }))
 		return t.describeAll(page, true)
 	})
+}
+
+// query completes a query for memberships with the page asked for.
+func (in ListMembers) query(q MembershipQuery) MembershipQuery {
+	q.After, q.Joining, q.Descending = max(in.After, 0), in.Joining, in.Joining && in.Descending
+	return q
+}
+
+// cursor is where a membership stands in the list: byWhom unless it is in the
+// order of joining.
+func (in ListMembers) cursor(byWhom func(Membership) int64) func(Membership) int64 {
+	if in.Joining {
+		return func(m Membership) int64 { return m.Serial }
+	}
+	return byWhom
 }
 
 // unless is the moment at which memberships must hold, or none at all.

@@ -21,6 +21,12 @@ type Principal struct {
 	// the moment of the transaction.
 	User id.User
 
+	// Self is a user who proved itself beside the credential by something that
+	// carries no rights, zero if nobody did. Everybody may read and change
+	// themself: an operation on this user, named by id, needs no grant for it.
+	// To change a user who holds rights still needs these.
+	Self id.User
+
 	// Grants is the upper bound the credential sets.
 	Grants Grants
 
@@ -70,6 +76,15 @@ var ErrReplayed = &Error{Kind: Conflict, Code: "idempotency.replayed", Detail: "
 // actor returns how the change log names p.
 func (p Principal) actor() Actor {
 	return Actor{Credential: p.Credential, User: p.User, Name: p.Name}
+}
+
+// on returns what p needs for an operation on the user that ref names, which is
+// need unless it is p itself.
+func (p Principal) on(ref Ref, need Grants) Grants {
+	if !p.Self.IsZero() && ref == ByUser(p.Self) {
+		return 0
+	}
+	return need
 }
 
 // mayName refuses a principal of one tenant that would choose codes: they are

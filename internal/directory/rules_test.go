@@ -223,6 +223,33 @@ var operations = map[string]operation{
 		}
 		return drop(w.RevokeCredential(ctx, p, a.Value.Items[0].ID))
 	}},
+	"Belongings": {directory.ReadUsers | directory.ReadMembers, func(w *world, p directory.Principal) error {
+		a, err := w.User(ctx, w.admin, directory.ByNumber(1))
+		if err != nil {
+			return err
+		}
+		return drop(w.Belongings(ctx, p, []directory.User{a.Value}, "k"))
+	}},
+	"GroupsByNumber": {directory.ReadGroups, func(w *world, p directory.Principal) error {
+		return drop(w.GroupsByNumber(ctx, p, []id.Number{1}))
+	}},
+	"UpdateCredential": {directory.ManageKeys, func(w *world, p directory.Principal) error {
+		a, err := w.Credentials(ctx, w.admin, directory.ListCredentials{})
+		if err != nil {
+			return err
+		}
+		return drop(w.UpdateCredential(ctx, p, directory.CredentialUpdate{Credential: a.Value.Items[0].ID, Name: ptr("new")}))
+	}},
+	"AddOwner": {directory.Platform, func(w *world, p directory.Principal) error {
+		owner := w.owner(id.New[id.User]().String())
+		p.Tenant = id.Tenant{}
+		return drop(w.AddOwner(ctx, p, w.admin.Tenant, directory.ByUser(owner.User)))
+	}},
+	"OwnTenants": {directory.OwnTenants, func(w *world, p directory.Principal) error {
+		p.Tenant = id.Tenant{}
+		_, err := w.Directory.OwnTenants(ctx, p)
+		return err
+	}},
 	"UpdateTenant": {directory.Admin, func(w *world, p directory.Principal) error {
 		return drop(w.UpdateTenant(ctx, p, directory.TenantUpdate{Title: ptr("new")}))
 	}},
@@ -243,8 +270,14 @@ var operations = map[string]operation{
 
 // open are the operations that need no grant, and why.
 var openOperations = map[string]string{
-	"Tenant": "every principal may know its own tenant",
-	"Issue":  "a verified credential makes a token for itself, with no more grants",
+	"Tenant":        "every principal may know its own tenant",
+	"OwnCredential": "a credential may know itself",
+	"CountUsers":    "how many there are says nothing of anybody",
+	"Owner":         "who is in a tenant may know whose it is",
+	"Profile":       "a dialect says itself who may see what it keeps",
+	"Profiles":      "the same",
+	"UpdateProfile": "a dialect says itself, inside the transaction, who may change what it keeps",
+	"Issue":         "a verified credential makes a token for itself, with no more grants",
 }
 
 func TestEveryOperationNeedsExactlyItsGrant(t *testing.T) {
@@ -272,17 +305,17 @@ func TestEveryOperationNeedsExactlyItsGrant(t *testing.T) {
 			ok(t, a, err)
 			w.refused("nobody", directory.Unauthenticated, func() error { return op.call(w, directory.Principal{}) })
 			w.refused("a key without grants", directory.Forbidden, func() error { return op.call(w, w.with(0)) })
-			for bit := directory.ReadUsers; bit <= directory.Platform; bit <<= 1 {
+			for bit := directory.ReadUsers; bit <= directory.OwnTenants; bit <<= 1 {
 				if op.need&bit == 0 {
 					continue
 				}
 				all := directory.InTenant
-				if bit != directory.Admin && bit != directory.Platform {
+				if bit != directory.Admin && bit != directory.Platform && bit != directory.OwnTenants {
 					all &^= directory.Admin
 				}
 				lacks := w.with(all &^ bit)
 				w.refused("a key that lacks "+bit.String(), directory.Forbidden, func() error { return op.call(w, lacks) })
-				if op.need&directory.Platform != 0 {
+				if op.need&(directory.Platform|directory.OwnTenants) != 0 {
 					continue
 				}
 				most := w.group("most", all&^bit)

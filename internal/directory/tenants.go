@@ -15,10 +15,15 @@ type NewTenant struct {
 	Name       string
 	Title      string
 	Attributes Attributes
+
+	// Owner is a user of the platform who is to own the tenant, zero if nobody
+	// is. AtMost, unless zero, is how many tenants the owner may own then.
+	Owner  id.User
+	AtMost int
 }
 
 // CreateTenant makes a tenant. p must be a principal of the platform with
-// [Platform].
+// [Platform], or act for the owner and hold [OwnTenants].
 func (d *Directory) CreateTenant(ctx context.Context, p Principal, in NewTenant) (Answer[Tenant], error) {
 	t := Tenant{ID: in.ID, Code: in.Code, Name: in.Name, Title: in.Title, Attributes: in.Attributes}
 	if err := checkTenant(t); err != nil {
@@ -27,10 +32,26 @@ func (d *Directory) CreateTenant(ctx context.Context, p Principal, in NewTenant)
 	if err := p.platform(); err != nil {
 		return Answer[Tenant]{}, err
 	}
-	return write(ctx, d, p, Platform, func(x *tx) (Tenant, error) {
+	need := Platform
+	if !in.Owner.IsZero() && in.Owner == p.User && in.ID.IsZero() && in.Code == 0 {
+		if err := p.may(OwnTenants); err != nil {
+			return Answer[Tenant]{}, err
+		}
+		need = 0
+	}
+	return write(ctx, d, p, need, func(x *tx) (Tenant, error) {
 		t := t
-		err := x.InsertTenant(&t)
-		return t, err
+		if err := x.InsertTenant(&t); err != nil {
+			return Tenant{}, err
+		}
+		if in.Owner.IsZero() {
+			return t, nil
+		}
+		owner, err := x.Writer.User(ByUser(in.Owner))
+		if err != nil {
+			return Tenant{}, err
+		}
+		return t, x.own(owner, t.ID, in.AtMost)
 	})
 }
 
@@ -73,14 +94,47 @@ func (d *Directory) TenantID(ctx context.Context, name string) (id.Tenant, error
 		return t, nil
 	}
 	name = FoldName(name)
-	if t, ok := d.tenantNames.Load(name); ok {
-		return t.(id.Tenant), nil
+	if known, ok := d.tenantNames.Load(name); ok {
+		k := known.(knownTenant)
+		if _, err := d.fresh(ctx, k.id); err != nil && !errors.Is(err, ErrNoTenant) {
+			return id.Tenant{}, err
+		}
+		if k.epoch == d.follower(k.id).epoch.Load() {
+			return k.id, nil
+		}
+		d.tenantNames.Delete(name)
 	}
 	t, err := d.FindTenant(ctx, name)
-	if err == nil {
-		d.tenantNames.Store(name, t.ID)
+	if err != nil {
+		return t.ID, err
 	}
-	return t.ID, err
+	// As in [Directory.CredentialByHash], the epoch is taken before the name is
+	// read that it is kept with.
+	f := d.follower(t.ID)
+	epoch := f.epoch.Load()
+	var rev Revision
+	err = d.store.View(ctx, t.ID, func(r Reader) (err error) {
+		if rev, err = r.Revision(); err == nil {
+			t, err = r.Tenant()
+		}
+		return err
+	})
+	if err != nil {
+		return id.Tenant{}, err
+	}
+	f.seen.CompareAndSwap(0, uint64(rev)) // nothing older is remembered of the tenant
+	// Of a tenant without commits nothing is seen yet that could tell of a rename.
+	if t.Name == name && rev > 0 && Revision(f.seen.Load()) <= rev {
+		d.tenantNames.Store(name, knownTenant{t.ID, epoch})
+	}
+	return t.ID, nil
+}
+
+// knownTenant is what a tenant's name was found to name, good for one epoch of
+// the tenant: a rename is a change of it.
+type knownTenant struct {
+	id    id.Tenant
+	epoch uint64
 }
 
 // forgetNames is called when a tenant turns out to be gone: another may have its
@@ -132,13 +186,14 @@ func (d *Directory) Tenants(ctx context.Context, p Principal, page Page) (Found[
 // TenantUpdate says what to change of the principal's tenant; nil fields stay.
 type TenantUpdate struct {
 	IfVersion  int64
+	Name       *string // must be unique; the old one is free at once
 	Title      *string
 	Attributes Attributes // as in [UserUpdate]
 }
 
 // UpdateTenant changes the principal's tenant. It needs [Admin].
 func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpdate) (Answer[Tenant], error) {
-	return write(ctx, d, p, Admin, func(t *tx) (Tenant, error) {
+	a, err := write(ctx, d, p, Admin, func(t *tx) (Tenant, error) {
 		before, err := t.Writer.Tenant()
 		if err != nil {
 			return Tenant{}, err
@@ -147,6 +202,7 @@ func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpda
 			return Tenant{}, stale(before.Version)
 		}
 		after := before
+		assign(&after.Name, in.Name)
 		assign(&after.Title, in.Title)
 		if !before.Attributes.Holds(in.Attributes) {
 			after.Attributes = before.Attributes.patched(in.Attributes)
@@ -163,12 +219,21 @@ func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpda
 		after.Version, after.Modified = before.Version+1, t.At()
 		return after, nil
 	})
+	if err == nil && in.Name != nil {
+		d.tenantNames.Clear()
+	}
+	return a, err
 }
 
 // DeleteTenant deletes a tenant and everything in it, its history included.
-// p must be a principal of the platform with [Platform].
+// p must be a principal of the platform with [Platform], or act for one of the
+// tenant's owners and hold [OwnTenants].
 func (d *Directory) DeleteTenant(ctx context.Context, p Principal, which id.Tenant) (Answer[Tenant], error) {
-	if err := p.may(Platform); err != nil {
+	need := Platform
+	if !p.User.IsZero() {
+		need = OwnTenants
+	}
+	if err := p.may(need); err != nil {
 		return Answer[Tenant]{}, err
 	}
 	if err := p.platform(); err != nil {
@@ -178,7 +243,15 @@ func (d *Directory) DeleteTenant(ctx context.Context, p Principal, which id.Tena
 	if err != nil {
 		return Answer[Tenant]{}, err
 	}
-	a, err := write(ctx, d, p, Platform, func(t *tx) (Tenant, error) { return gone, t.Writer.DeleteTenant(gone) })
+	if need == OwnTenants {
+		need = 0 // a user's bound was looked at above; that it is an owner is asked in the transaction
+	}
+	a, err := write(ctx, d, p, need, func(t *tx) (Tenant, error) {
+		if err := t.disown(which, need == 0); err != nil {
+			return Tenant{}, err
+		}
+		return gone, t.Writer.DeleteTenant(gone)
+	})
 	if err == nil {
 		d.tenantNames.Clear()
 		d.index.Forget(which)

@@ -188,10 +188,11 @@ func checkExternals(externals map[string]string) error {
 
 // User finds one user. It needs [ReadUsers].
 func (d *Directory) User(ctx context.Context, p Principal, ref Ref) (Answer[User], error) {
-	return view(ctx, d, p, ReadUsers, func(l *look) (User, error) { return l.User(ref) })
+	return view(ctx, d, p, p.on(ref, ReadUsers), func(l *look) (User, error) { return l.User(ref) })
 }
 
-// ListUsers asks for a page of users by ascending number.
+// ListUsers asks for a page of users by ascending number, or by descending if
+// the filter says so: then After is the number that they are below, 0 for none.
 type ListUsers struct {
 	Page
 	Filter UserFilter
@@ -226,12 +227,25 @@ type UserUpdate struct {
 	// Attributes replaces, for each dialect in it, the values of the keys named;
 	// a nil value removes the key.
 	Attributes Attributes
+
+	// Derive, unless nil, makes further attributes out of the user as it is. It
+	// is called inside the transaction, perhaps more than once, and may refuse.
+	Derive func(User) (Attributes, error)
+
+	// Credentials are made for the user in the same transaction. Each takes the
+	// place of all others of its kind.
+	Credentials []Credential
 }
 
 // UpdateUser changes a user. It needs [WriteUsers] and whatever the user holds.
+// Who changes itself cannot end its own suspension, vouch for its own address or
+// say by what names others know it.
 // An update that changes nothing leaves the version alone.
 func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) (Answer[User], error) {
-	return write(ctx, d, p, WriteUsers, func(t *tx) (User, error) {
+	if !p.Grants.Has(WriteUsers) && (in.Suspended != nil || in.Expires != nil || in.EmailVerified != nil || in.Externals != nil) {
+		return Answer[User]{}, forbidden("grant.missing", "Nobody says that of themself.")
+	}
+	return write(ctx, d, p, p.on(in.User, WriteUsers), func(t *tx) (User, error) {
 		before, err := t.Writer.User(in.User)
 		if err != nil {
 			return User{}, err
@@ -264,10 +278,20 @@ func (t *tx) updateUser(before User, in UserUpdate) (User, error) {
 	if !before.Attributes.Holds(in.Attributes) {
 		after.Attributes = before.Attributes.patched(in.Attributes)
 	}
+	if in.Derive != nil {
+		derived, err := in.Derive(before)
+		if err != nil {
+			return User{}, err
+		}
+		if !after.Attributes.Holds(derived) {
+			after.Attributes = after.Attributes.patched(derived)
+		}
+	}
 	if in.Email != nil && in.EmailVerified == nil && FoldName(after.Email) != FoldName(before.Email) {
 		after.EmailVerified = false // it was another address that was verified
 	}
-	if reflect.DeepEqual(before, after) {
+	same := reflect.DeepEqual(before, after)
+	if same && len(in.Credentials) == 0 {
 		return before, nil
 	}
 	if err := checkUser(after); err != nil {
@@ -276,12 +300,30 @@ func (t *tx) updateUser(before User, in UserUpdate) (User, error) {
 	if err := t.mayTouch(before.Number); err != nil {
 		return User{}, err
 	}
+	if err := t.replaceCredentials(before, in.Credentials); err != nil || same {
+		return before, err
+	}
 	ends := after.Suspended && !before.Suspended || !after.Expires.Equal(before.Expires)
 	if err := t.keepingAdmin(ends, func() error { return t.Writer.UpdateUser(before, after) }); err != nil {
 		return User{}, err
 	}
 	after.Version, after.Modified, after.ModifiedIn = before.Version+1, t.At(), t.Outcome()
 	return after, nil
+}
+
+// replaceCredentials makes credentials for a user, each in the place of all others
+// of its kind.
+func (t *tx) replaceCredentials(u User, list []Credential) error {
+	for _, c := range list {
+		// What is in the tenant, the user's groups bound.
+		if err := t.mustHold(c.Grants.closed()&^InTenant, "That credential"); err != nil {
+			return err
+		}
+		if err := t.revokeAll(CredentialQuery{Kind: c.Kind, User: u.ID}); err != nil {
+			return err
+		}
+	}
+	return t.insertCredentials(u, list)
 }
 
 // patched returns a with the keys of patch set or removed, dialect by dialect.

@@ -106,6 +106,9 @@ func (s *State) HasUser(n id.Number) bool { return s.users.ids.has(uint32(n)) }
 // HasGroup reports whether the State holds group n.
 func (s *State) HasGroup(n id.Number) bool { return s.groups.ids.has(uint32(n)) }
 
+// Users counts the users that the State holds, suspended and expired ones too.
+func (s *State) Users() int { return s.users.count }
+
 // Active reports whether the State holds the user and it is neither suspended
 // nor expired, which is what every other answer goes by.
 func (s *State) Active(user id.Number, now int64) bool {

@@ -71,7 +71,11 @@ func (r *reader) Credential(c id.Credential) (directory.Credential, error) {
 
 // Credentials implements [directory.Reader].
 func (r *reader) Credentials(q directory.CredentialQuery, after int64, limit int) ([]directory.Credential, error) {
-	where, order, args := keyset("c.code", after, q.Descending, r.pk)
+	key := "c.code"
+	if !q.User.IsZero() || q.Users != nil || !q.Parent.IsZero() {
+		key = "+c.code" // the few that are asked for are sorted; in order of their codes all of the tenant's would be read
+	}
+	where, order, args := keyset(key, after, q.Descending, r.pk)
 	if q.Kind != "" {
 		where += " AND c.kind = ?"
 		args = append(args, string(q.Kind))
