@@ -19,6 +19,10 @@ type Deps struct {
 	Directory *directory.Directory
 	Authn     *authn.Authenticator
 	Log       *slog.Logger
+
+	// Settings are what the operator chose, by names such as
+	// "syncano.registration"; what is not there has its default.
+	Settings map[string]string
 }
 
 // Handler answers one request of a principal. An error it returns is written by
@@ -46,8 +50,13 @@ type Door struct {
 	Name string
 
 	// Mounts are the path prefixes the dialect owns, such as "/api/v1"; each
-	// matches itself and what follows it after a slash.
+	// matches itself and what follows it after a slash. One that ends in a slash
+	// is that path alone.
 	Mounts []string
+
+	// Settings are those that the dialect knows, each with the values it may
+	// have, the default first.
+	Settings map[string][]string
 
 	Paths  wire.Paths
 	Routes []Route

@@ -104,3 +104,16 @@ func (d *Directory) CountUsers(ctx context.Context, p Principal) (Answer[int64],
 		return l.Reader.CountUsers()
 	})
 }
+
+// KnownUsers says of each ref whether it names a user. Any principal may ask, as
+// with [Directory.Exists].
+func (d *Directory) KnownUsers(ctx context.Context, p Principal, refs []Ref) (Answer[[]bool], error) {
+	return view(ctx, d, p, 0, func(l *look) ([]bool, error) {
+		numbers, err := l.Reader.UserNumbers(refs)
+		known := make([]bool, len(numbers))
+		for i, n := range numbers {
+			known[i] = n != 0 && n != Ambiguous
+		}
+		return known, err
+	})
+}

@@ -108,7 +108,7 @@ func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (A
 		}
 		c := Credential{
 			Kind: in.Kind, Name: in.Name, User: p.User, Parent: parent.ID,
-			Grants: in.Grants & p.Grants.closed(), Expires: exact(in.Expires), Hash: in.Hash, Attributes: in.Attributes,
+			Grants: in.Grants & p.Grants.closed(), Expires: exact(in.Expires), Sealed: in.Sealed, Hash: in.Hash, Attributes: in.Attributes,
 		}
 		if !parent.Expires.IsZero() && (c.Expires.IsZero() || parent.Expires.Before(c.Expires)) {
 			c.Expires = parent.Expires
@@ -163,6 +163,26 @@ func (d *Directory) OwnCredential(ctx context.Context, p Principal) (Answer[Cred
 		c, err := l.Credential(p.Credential)
 		c.Hash, c.Sealed = nil, nil
 		return c, err
+	})
+}
+
+// OwnKeys returns the credentials of a kind that act for the user whom p acts for
+// and carry no more than p does, sealed secrets included: whoever signed in may
+// have the keys it could make.
+func (d *Directory) OwnKeys(ctx context.Context, p Principal, kind CredentialKind) (Answer[[]Credential], error) {
+	if p.User.IsZero() {
+		return Answer[[]Credential]{}, forbidden("grant.missing", "This credential acts for no user.")
+	}
+	return view(ctx, d, p, 0, func(l *look) ([]Credential, error) {
+		list, err := l.Credentials(CredentialQuery{Kind: kind, User: p.User}, 0, DefaultPage)
+		keys := make([]Credential, 0, len(list))
+		for _, c := range list {
+			if p.Grants.Has(c.Grants.closed()) && (c.Expires.IsZero() || l.now().Before(c.Expires)) {
+				c.Hash = nil
+				keys = append(keys, c)
+			}
+		}
+		return keys, err
 	})
 }
 

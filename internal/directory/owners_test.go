@@ -344,7 +344,7 @@ func TestAProfileIsItsDialectsAlone(t *testing.T) {
 	one, other := w.with(0), w.with(0)
 	one.Dialect, other.Dialect = "one", "other"
 	change := func(p directory.Principal, values map[string]any, refusal error) error {
-		return drop(w.UpdateProfile(ctx, p, directory.ProfileUpdate{User: directory.ByUser(u.ID), Change: func(before directory.Profile) (map[string]any, error) {
+		return drop(w.UpdateProfile(ctx, p, directory.ProfileUpdate{User: directory.ByUser(u.ID), Shared: true, Change: func(before directory.Profile) (map[string]any, error) {
 			if before.User != u.ID || before.Number != u.Number {
 				t.Errorf("it is asked about %+v", before)
 			}
@@ -356,8 +356,8 @@ func TestAProfileIsItsDialectsAlone(t *testing.T) {
 	}
 	values := func(p directory.Principal) map[string]any {
 		t.Helper()
-		a, err := w.Profile(ctx, p, directory.ByNumber(1), "")
-		list, err2 := w.Profiles(ctx, p, directory.ListProfiles{Descending: true})
+		a, err := w.Profile(ctx, p, directory.ByNumber(1), "", true)
+		list, err2 := w.Profiles(ctx, p, directory.ListProfiles{Descending: true, Shared: true})
 		one := ok(t, a, err)
 		if all := ok(t, list, err2).Items; len(all) != 1 || len(all[0].Values) != len(one.Values) {
 			t.Errorf("the list says %+v, and alone it is %+v", all, one)

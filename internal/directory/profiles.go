@@ -18,9 +18,20 @@ type Profile struct {
 	Values   map[string]any
 }
 
-// Who may see or change whose profile is for its dialect to say: a dialect owns
-// its values, and no right in the core hangs on them. The operations here are
-// therefore bound to the dialect that the principal came through.
+// The operations here are bound to the dialect that the principal came through.
+// A dialect owns its values, no right in the core hangs on them, and they may say
+// themselves with whom they are shared: only the dialect understands that.
+
+// Shared is set where a principal asks for no more than what profiles share with
+// it, which the dialect sees to. Otherwise it needs the grant.
+type Shared bool
+
+func (s Shared) or(need Grants) Grants {
+	if s {
+		return 0
+	}
+	return need
+}
 
 func (p Principal) profile(u User, source string) Profile {
 	return Profile{
@@ -34,12 +45,13 @@ type ListProfiles struct {
 	Page
 	Descending bool   // as in [UserFilter]
 	Source     string // of the external id that is wanted; may be empty
+	Shared     Shared
 }
 
-// Profiles lists what the principal's dialect keeps of users. Any principal may
-// ask; the dialect shows of it what its callers may see.
+// Profiles lists what the principal's dialect keeps of users. It needs
+// [ReadUsers] unless Shared.
 func (d *Directory) Profiles(ctx context.Context, p Principal, in ListProfiles) (Answer[Found[Profile]], error) {
-	return view(ctx, d, p, 0, func(l *look) (Found[Profile], error) {
+	return view(ctx, d, p, in.Shared.or(ReadUsers), func(l *look) (Found[Profile], error) {
 		limit := in.limit()
 		list, err := l.ListUsers(UserFilter{Descending: in.Descending}, in.number(), limit+1)
 		if err != nil {
@@ -55,8 +67,8 @@ func (d *Directory) Profiles(ctx context.Context, p Principal, in ListProfiles) 
 
 // Profile returns what the principal's dialect keeps of one user, as
 // [Directory.Profiles] does.
-func (d *Directory) Profile(ctx context.Context, p Principal, user Ref, source string) (Answer[Profile], error) {
-	return view(ctx, d, p, 0, func(l *look) (Profile, error) {
+func (d *Directory) Profile(ctx context.Context, p Principal, user Ref, source string, shared Shared) (Answer[Profile], error) {
+	return view(ctx, d, p, shared.or(ReadUsers), func(l *look) (Profile, error) {
 		u, err := l.User(user)
 		if err != nil {
 			return Profile{}, err
@@ -69,17 +81,18 @@ func (d *Directory) Profile(ctx context.Context, p Principal, user Ref, source s
 type ProfileUpdate struct {
 	User   Ref
 	Source string // as in [ListProfiles]
+	Shared Shared
 
 	// Change says which values to set, nil for those to remove, or refuses. It is
 	// called inside the transaction, perhaps more than once, and touches nothing.
 	Change func(Profile) (map[string]any, error)
 }
 
-// UpdateProfile changes what the principal's dialect keeps of a user. Any
-// principal may ask; whether this one may is for Change to say, which sees the
-// profile as it is in the transaction.
+// UpdateProfile changes what the principal's dialect keeps of a user. It needs
+// [WriteUsers] unless Shared: then whether this principal may is for Change to
+// say, which sees the profile as it is in the transaction.
 func (d *Directory) UpdateProfile(ctx context.Context, p Principal, in ProfileUpdate) (Answer[Profile], error) {
-	return write(ctx, d, p, 0, func(t *tx) (Profile, error) {
+	return write(ctx, d, p, in.Shared.or(WriteUsers), func(t *tx) (Profile, error) {
 		before, err := t.Writer.User(in.User)
 		if err != nil {
 			return Profile{}, err

@@ -230,6 +230,17 @@ var operations = map[string]operation{
 		}
 		return drop(w.Belongings(ctx, p, []directory.User{a.Value}, "k"))
 	}},
+	"Profile": {directory.ReadUsers, func(w *world, p directory.Principal) error {
+		return drop(w.Profile(ctx, p, directory.ByNumber(1), "", false))
+	}},
+	"Profiles": {directory.ReadUsers, func(w *world, p directory.Principal) error {
+		return drop(w.Profiles(ctx, p, directory.ListProfiles{}))
+	}},
+	"UpdateProfile": {directory.WriteUsers, func(w *world, p directory.Principal) error {
+		return drop(w.UpdateProfile(ctx, p, directory.ProfileUpdate{User: directory.ByNumber(1), Change: func(directory.Profile) (map[string]any, error) {
+			return map[string]any{"a": "b"}, nil
+		}}))
+	}},
 	"GroupsByNumber": {directory.ReadGroups, func(w *world, p directory.Principal) error {
 		return drop(w.GroupsByNumber(ctx, p, []id.Number{1}))
 	}},
@@ -272,11 +283,10 @@ var operations = map[string]operation{
 var openOperations = map[string]string{
 	"Tenant":        "every principal may know its own tenant",
 	"OwnCredential": "a credential may know itself",
+	"OwnKeys":       "whoever signed in may have its own keys",
+	"KnownUsers":    "as Exists, which asks for nobody",
 	"CountUsers":    "how many there are says nothing of anybody",
 	"Owner":         "who is in a tenant may know whose it is",
-	"Profile":       "a dialect says itself who may see what it keeps",
-	"Profiles":      "the same",
-	"UpdateProfile": "a dialect says itself, inside the transaction, who may change what it keeps",
 	"Issue":         "a verified credential makes a token for itself, with no more grants",
 }
 

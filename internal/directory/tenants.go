@@ -189,6 +189,10 @@ type TenantUpdate struct {
 	Name       *string // must be unique; the old one is free at once
 	Title      *string
 	Attributes Attributes // as in [UserUpdate]
+
+	// Derive, unless nil, makes further attributes out of the tenant as it is, as
+	// in [UserUpdate].
+	Derive func(Tenant) (Attributes, error)
 }
 
 // UpdateTenant changes the principal's tenant. It needs [Admin].
@@ -206,6 +210,15 @@ func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpda
 		assign(&after.Title, in.Title)
 		if !before.Attributes.Holds(in.Attributes) {
 			after.Attributes = before.Attributes.patched(in.Attributes)
+		}
+		if in.Derive != nil {
+			derived, err := in.Derive(before)
+			if err != nil {
+				return Tenant{}, err
+			}
+			if !after.Attributes.Holds(derived) {
+				after.Attributes = after.Attributes.patched(derived)
+			}
 		}
 		if reflect.DeepEqual(before, after) {
 			return before, nil

@@ -18,7 +18,7 @@ type mounted struct {
 }
 
 type mount struct {
-	prefix string // lower case, without a slash at the end
+	prefix string // lower case; if it ends in a slash it is that path alone
 	door   http.Handler
 }
 
@@ -29,7 +29,7 @@ func Mount(doors []dialect.Door, none http.Handler) http.Handler {
 	for _, d := range doors {
 		h := d.Handler()
 		for _, prefix := range d.Mounts {
-			prefix = strings.TrimSuffix(strings.ToLower(prefix), "/")
+			prefix = strings.ToLower(prefix)
 			if other, ok := taken[prefix]; ok {
 				panic("server: " + d.Name + " and " + other + " both claim " + prefix)
 			}
@@ -49,7 +49,7 @@ func (m *mounted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	for _, mt := range m.mounts {
 		if len(path) >= len(mt.prefix) && strings.EqualFold(path[:len(mt.prefix)], mt.prefix) &&
-			(len(path) == len(mt.prefix) || path[len(mt.prefix)] == '/') {
+			(len(path) == len(mt.prefix) || path[len(mt.prefix)] == '/' && !strings.HasSuffix(mt.prefix, "/")) {
 			mt.door.ServeHTTP(w, r)
 			return
 		}

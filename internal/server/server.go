@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"roster/internal/apply"
@@ -43,6 +46,7 @@ type Config struct {
 	Listen    string // where the doors are
 	OpsListen string // where operations are; "" for nowhere
 	Demo      bool
+	Settings  map[string]string // of dialects; see [dialect.Door.Settings]
 	Log       *slog.Logger
 }
 
@@ -145,12 +149,38 @@ var operator = id.Credential{15: 1}
 
 // Handler returns every door behind one handler, with the request log around it.
 func (o *Opened) Handler(log *slog.Logger) http.Handler {
-	deps := dialect.Deps{Directory: o.Directory, Authn: o.Authn, Log: log}
+	return handler(o.doors(log, nil), log)
+}
+
+func (o *Opened) doors(log *slog.Logger, settings map[string]string) []dialect.Door {
+	deps := dialect.Deps{Directory: o.Directory, Authn: o.Authn, Log: log, Settings: settings}
 	made := make([]dialect.Door, len(doors))
 	for i, open := range doors {
 		made[i] = open(deps)
 	}
-	return wire.Logged(log, Mount(made, http.HandlerFunc(nowhere)), failed)
+	return made
+}
+
+func handler(doors []dialect.Door, log *slog.Logger) http.Handler {
+	return wire.Logged(log, Mount(doors, http.HandlerFunc(nowhere)), failed)
+}
+
+// checkSettings refuses what no dialect knows.
+func checkSettings(doors []dialect.Door, settings map[string]string) error {
+	known := map[string][]string{}
+	for _, d := range doors {
+		maps.Copy(known, d.Settings)
+	}
+	for name, value := range settings {
+		values, ok := known[name]
+		if !ok {
+			return fmt.Errorf("--set: there is no setting %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+		if !slices.Contains(values, value) {
+			return fmt.Errorf("--set: %s is %s, not %q", name, strings.Join(values, " or "), value)
+		}
+	}
+	return nil
 }
 
 // Run serves until ctx ends, then stops gracefully: no request in flight is cut,
@@ -168,6 +198,10 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
+	made := o.doors(log, cfg.Settings)
+	if err := checkSettings(made, cfg.Settings); err != nil {
+		return err
+	}
 	if err := o.firstStart(ctx, cfg, log); err != nil {
 		return err
 	}
@@ -190,7 +224,7 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 		defer ops.Close()
 	}
 	main := &http.Server{
-		Handler:           o.Handler(log),
+		Handler:           handler(made, log),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
@@ -280,7 +314,7 @@ func (o *Opened) firstStart(ctx context.Context, cfg Config, log *slog.Logger) e
 		return fmt.Errorf("the platform's key needs a place: %w; name a directory with --data", err)
 	}
 	// Of nodes that start at once on one database, one makes the key.
-	p.Once = &directory.Once{Key: "first start", Encode: func(any, directory.Revision) []byte { return nil }}
+	p.Once = &directory.Once{Key: "first start", Encode: func(any, directory.Revision) []byte { return []byte{} }}
 	_, err = o.Directory.CreateCredential(ctx, p, directory.NewCredential{Kind: authn.Native, Name: "platform", Grants: directory.Platform, Hash: hash, Sealed: sealed})
 	if errors.Is(err, directory.ErrReplayed) {
 		return os.Remove(path)

@@ -37,6 +37,12 @@ func EntryOf(ctx context.Context) *Entry {
 	return &Entry{}
 }
 
+// WithEntry returns a context whose request has an entry of its own, for a
+// request made of a part of another.
+func WithEntry(ctx context.Context, e *Entry) context.Context {
+	return context.WithValue(ctx, entryKey{}, e)
+}
+
 // RequestIDHeader carries a request's id, given by the caller or made here.
 const RequestIDHeader = "X-Request-Id"
 

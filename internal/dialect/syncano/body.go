@@ -24,9 +24,13 @@ const (
 
 var parses = []string{mediaJSON, mediaForm, mediaMultipart, mediaText}
 
-// maxBody is how many bytes a body may have. A key may stand in the body, so it
+// How many bytes a body may have: maxBody of whoever's key is known, and
+// strangersBody as long as it is not. A key may stand in the body, so that much
 // is read and decoded for anybody who asks.
-const maxBody = wire.MaxBody
+const (
+	maxBody       = 15 << 20
+	strangersBody = wire.MaxBody
+)
 
 // body is a request's body, read and decoded once.
 type body struct {
@@ -36,16 +40,20 @@ type body struct {
 }
 
 // read returns what the body says: an empty object if there is none.
-func (b *body) read(w http.ResponseWriter, r *http.Request) (any, error) {
-	if !b.done {
+func (v *visit) read(r *http.Request) (any, error) {
+	if b := &v.body; !b.done {
+		limit := int64(strangersBody)
+		if v.caller.key != "" {
+			limit = maxBody
+		}
 		b.done = true
-		b.value, b.err = decodeBody(w, r)
+		b.value, b.err = decodeBody(v.w, r, limit)
 	}
-	return b.value, b.err
+	return v.body.value, v.body.err
 }
 
-func decodeBody(w http.ResponseWriter, r *http.Request) (any, error) {
-	raw, err := wire.ReadBody(w, r, maxBody)
+func decodeBody(w http.ResponseWriter, r *http.Request, limit int64) (any, error) {
+	raw, err := wire.ReadBody(w, r, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +193,7 @@ func (v *visit) tunnelled(r *http.Request) string {
 	if r.Method != http.MethodPost || wire.MediaType(r) != mediaText {
 		return ""
 	}
-	value, err := v.body.read(v.w, r)
+	value, err := v.read(r)
 	if err != nil {
 		return ""
 	}
@@ -199,7 +207,7 @@ func (v *visit) tunnelled(r *http.Request) string {
 
 // object returns the body as an object, or what to say if it is none.
 func (v *visit) object(r *http.Request) (map[string]any, error) {
-	value, err := v.body.read(v.w, r)
+	value, err := v.read(r)
 	if err != nil {
 		return nil, err
 	}

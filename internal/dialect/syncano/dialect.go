@@ -18,34 +18,69 @@ import (
 	"roster/internal/wire"
 )
 
+// name is what the core and the log call the dialect.
+const name = "syncano"
+
 // door is the dialect over one directory.
 type door struct {
 	directory *directory.Directory
 	authn     *authn.Authenticator
 	allow     map[string]string // pattern → the Allow header of its answers
+	open      bool              // whether anybody may register
+	rates     *wire.Rates       // nil if nothing is throttled
+	requests  http.Handler      // the door itself, for what a batch asks
 }
+
+// The dialect's settings, and what they are unless set.
+const (
+	settingRegistration = "syncano.registration" // "open" or "closed"
+	settingThrottle     = "syncano.throttle"     // "on" or "off"
+)
 
 // New returns the Syncano door.
 func New(deps dialect.Deps) dialect.Door {
-	d := &door{directory: deps.Directory, authn: deps.Authn, allow: map[string]string{}}
-	return dialect.Door{
-		Name: "syncano",
+	d := &door{
+		directory: deps.Directory, authn: deps.Authn, allow: map[string]string{},
+		open: deps.Settings[settingRegistration] == "open",
+	}
+	if deps.Settings[settingThrottle] == "on" {
+		d.rates = wire.NewRates()
+	}
+	out := dialect.Door{
+		Name: name,
 		// Other dialects live below /v1 too, so only what is Syncano's is taken there.
-		Mounts:       []string{"/v1.1", "/v1/instances", "/v1/account"},
+		Mounts:       []string{"/", "/v1/", "/v1.1", "/v1/instances", "/v1/account"},
 		Paths:        wire.Paths{Slash: wire.SlashRequired},
 		Routes:       d.routes(),
+		Settings:     map[string][]string{settingRegistration: {"closed", "open"}, settingThrottle: {"off", "on"}},
 		Authenticate: d.authenticate,
 		WriteError:   writeError,
 		Wrap:         wrap,
 	}
+	inner := out
+	inner.Wrap = nil // a batch says itself what is asked, and who asks was found out
+	d.requests = inner.Handler()
+	return out
 }
 
-// resource is one path with what can be done there. A parameter named user is a
-// parent of what the path names and is looked up before the key; the object
-// itself would be named id.
+// scope is how a path stands to instances, which decides what is looked up
+// before the key is looked at (section 1.4).
+type scope uint8
+
+const (
+	inside   scope = iota // strictly below an instance
+	instance              // an instance itself
+	outside               // of all instances
+	keyless               // outside, and whoever asks needs no key
+)
+
+// resource is one path with what can be done there. Parameters named user,
+// group and class are parents of what the path names and are looked up before
+// the key; the object itself is named id, and looked up after all else.
 type resource struct {
 	pattern string
 	name    string // for OPTIONS
+	scope   scope
 	rows    []row
 }
 
@@ -57,15 +92,123 @@ type row struct {
 	serve     func(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error
 }
 
+// reading is the grant of routes that a key without flags may use: every key has
+// it. What else an answer takes, the core asks for.
+const reading = directory.ReadGroups
+
 // resources are the paths of v1.1; v1 has the same below /v1.
 func (d *door) resources() []resource {
+	const (
+		get, post, put = http.MethodGet, http.MethodPost, http.MethodPut
+		patch, del     = http.MethodPatch, http.MethodDelete
+		i              = "/v1.1/instances/{instance}/"
+	)
 	return []resource{
-		{"/v1.1/instances/{instance}/users/", "User List", []row{
-			{http.MethodPost, directory.WriteUsers, postUsers, d.createUser},
+		{"/", "Api Root", keyless, []row{{get, 0, signIn, serveRoot}}},
+		{"/v1.1/", "Api Root", keyless, []row{{get, 0, signIn, serveVersion}}},
+
+		{"/v1.1/account/", "Account", outside, []row{
+			{get, reading, account, d.getAccount},
+			{put, reading, account, d.putAccount},
+			{patch, reading, account, d.patchAccount},
 		}},
-		{"/v1.1/instances/{instance}/users/{user}/groups/", "User Group List", []row{
-			{http.MethodPost, directory.WriteMembers | directory.ReadGroups, changeMemberships, d.addGroup},
+		{"/v1.1/account/register/", "Account Registration", keyless, []row{{post, 0, signIn, d.register}}},
+		{"/v1.1/account/auth/", "Account Auth", keyless, []row{{post, 0, signIn, d.signInAccount}}},
+		{"/v1.1/account/auth/{backend}/", "Account Social Auth", keyless, []row{{post, 0, signIn, d.signInBySocial}}},
+		{"/v1.1/account/reset_key/", "Account Reset Key", outside, []row{{post, reading, account, d.resetAccountKey}}},
+
+		{"/v1.1/instances/", "Instance List", outside, []row{
+			{get, reading, getInstances, d.listInstances},
+			{post, reading, postInstances, d.createInstance},
 		}},
+		{i, "Instance", instance, []row{
+			{get, reading, getInstances, d.getInstance},
+			{put, directory.Admin, changeInstance, d.updateInstance},
+			{patch, directory.Admin, changeInstance, d.updateInstance},
+			{del, directory.Admin, changeInstance, d.deleteInstance},
+		}},
+		{i + "rename/", "Instance Rename", instance, []row{{post, directory.Admin, changeInstance, d.renameInstance}}},
+
+		{i + "api_keys/", "Api Key List", inside, []row{
+			{get, reading, getKeys, d.listKeys},
+			{post, directory.ManageKeys, changeKeys, d.createKey},
+		}},
+		{i + "api_keys/{id}/", "Api Key", inside, []row{
+			{get, reading, getKeys, d.getKey},
+			{put, directory.ManageKeys, changeKeys, d.updateKey},
+			{patch, directory.ManageKeys, changeKeys, d.updateKey},
+			{del, directory.ManageKeys, changeKeys, d.deleteKey},
+		}},
+		{i + "api_keys/{id}/reset_key/", "Api Key Reset", inside, []row{{post, directory.ManageKeys, changeKeys, d.resetKey}}},
+
+		{i + "users/", "User List", inside, []row{
+			{get, reading, getUsers, d.listUsers},
+			{post, directory.WriteUsers, postUsers, d.createUser},
+		}},
+		{i + "users/{id}/", "User", inside, []row{
+			{get, reading, getUsers, d.getUser},
+			{put, reading, changeUser, d.putUser},
+			{patch, reading, changeUser, d.patchUser},
+			{del, directory.WriteUsers, deleteUser, d.deleteUser},
+		}},
+		{i + "users/{id}/reset_key/", "User Reset Key", inside, []row{{post, reading, changeUser, d.resetUserKey}}},
+		{i + "user/auth/", "User Auth", inside, []row{{post, reading, signIn, d.signInUser}}},
+		{i + "user/auth/{backend}/", "User Social Auth", inside, []row{{post, reading, signIn, d.signInUserBySocial}}},
+		{i + "user/", "User Account", inside, []row{
+			{get, reading, selfService, d.getSelf},
+			{put, reading, selfService, d.putSelf},
+			{patch, reading, selfService, d.patchSelf},
+		}},
+		{i + "users/{user}/groups/", "User Group List", inside, []row{
+			{get, reading, getGroupsOfUser, d.listGroupsOfUser},
+			{post, directory.WriteMembers | directory.ReadGroups, changeMemberships, d.addGroup},
+		}},
+		{i + "users/{user}/groups/{id}/", "User Group", inside, []row{
+			{get, reading, getGroupsOfUser, d.getGroupOfUser},
+			{del, directory.WriteMembers, changeMemberships, d.removeGroup},
+		}},
+
+		{i + "groups/", "Group List", inside, []row{
+			{get, reading, getGroups, d.listGroups},
+			{post, directory.WriteGroups, postGroups, d.createGroup},
+		}},
+		{i + "groups/{id}/", "Group", inside, []row{
+			{get, reading, getGroups, d.getGroup},
+			{put, directory.WriteGroups, changeGroup, d.updateGroup},
+			{patch, directory.WriteGroups, changeGroup, d.updateGroup},
+			{del, directory.WriteGroups, changeGroup, d.deleteGroup},
+		}},
+		{i + "groups/{group}/users/", "Group User List", inside, []row{
+			{get, reading, getUsersOfGroup, d.listUsersOfGroup},
+			{post, directory.WriteMembers | directory.ReadGroups, changeMemberships, d.addUser},
+		}},
+		{i + "groups/{group}/users/{id}/", "Group User", inside, []row{
+			{get, reading, getUsersOfGroup, d.getUserOfGroup},
+			{del, directory.WriteMembers, changeMemberships, d.removeUser},
+		}},
+
+		{i + "classes/", "Class List", inside, []row{
+			{get, reading, getClass, d.listClasses},
+			{post, directory.Admin, changeClass, d.createClass},
+		}},
+		{i + "classes/{id}/", "Class", inside, []row{
+			{get, reading, getClass, d.getClass},
+			{put, directory.Admin, changeClass, d.putClass},
+			{patch, directory.Admin, changeClass, d.patchClass},
+			{del, reading, refuseProfile, nil},
+		}},
+		{i + "classes/{class}/objects/", "Object List", inside, []row{
+			{get, reading, getProfiles, d.listProfiles},
+			{post, reading, refuseProfile, nil},
+		}},
+		{i + "classes/{class}/objects/{id}/", "Object", inside, []row{
+			{get, reading, getProfiles, d.getProfile},
+			{post, reading, changeProfile, d.postProfile},
+			{patch, reading, changeProfile, d.patchProfile},
+			{del, reading, refuseProfile, nil},
+		}},
+
+		{i + "batch/", "Batch", inside, []row{{post, reading, runBatch, d.batch}}},
 	}
 }
 
@@ -83,12 +226,22 @@ func (d *door) routes() []dialect.Route {
 	var routes []dialect.Route
 	for _, version := range []string{"/v1.1", "/v1"} {
 		for _, res := range d.resources() {
-			pattern := version + strings.TrimPrefix(res.pattern, "/v1.1")
+			pattern, below := version+strings.TrimPrefix(res.pattern, "/v1.1"), strings.HasPrefix(res.pattern, "/v1.1")
+			if !below {
+				if version != "/v1.1" {
+					continue // the root is there once
+				}
+				pattern = res.pattern
+			}
 			served := map[string]bool{http.MethodOptions: true}
 			for _, row := range res.rows {
 				served[row.method] = true
 				served[http.MethodHead] = served[http.MethodHead] || row.method == http.MethodGet
-				routes = append(routes, dialect.Route{Method: row.method, Pattern: pattern, Grant: row.grant, Handler: permitted(row)})
+				route := dialect.Route{Method: row.method, Pattern: pattern, Grant: row.grant, Handler: d.permitted(row)}
+				if res.scope == keyless {
+					route.Public, route.Handler = "is how somebody without a key gets one, or learns where to ask", d.unasked(pattern, row)
+				}
+				routes = append(routes, route)
 			}
 			routes = append(routes, dialect.Route{
 				Method: http.MethodOptions, Pattern: pattern,
@@ -113,12 +266,32 @@ func (d *door) routes() []dialect.Route {
 	return routes
 }
 
-// permitted puts the permission matrix in front of a row.
-func permitted(row row) dialect.Handler {
+// permitted puts the permission matrix and the throttle in front of a row.
+func (d *door) permitted(row row) dialect.Handler {
 	return func(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
 		v := visitOf(r)
-		if matrix[row.operation].of(v.caller) == no {
+		if v.may = matrix[row.operation].of(v.caller); v.may == no {
 			return errForbidden
+		}
+		if err := d.throttle(r, v); err != nil {
+			return err
+		}
+		if v.hidden {
+			return errNotFound // an instance that the key does not reach
+		}
+		return row.serve(w, r, p, v)
+	}
+}
+
+// unasked serves a row that needs no key.
+func (d *door) unasked(pattern string, row row) dialect.Handler {
+	return func(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+		v := visitOf(r)
+		if err := d.reach(r, v, pattern); err != nil {
+			return err
+		}
+		if err := d.throttle(r, v); err != nil {
+			return err
 		}
 		return row.serve(w, r, p, v)
 	}
@@ -128,14 +301,17 @@ func permitted(row row) dialect.Handler {
 // anything there at all that it is not served, to the others that they may not.
 func (d *door) refuse(pattern string, res resource) dialect.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ directory.Principal) error {
-		p, err := d.admit(r, pattern)
+		p, err := d.admit(r, pattern, res.scope)
 		wire.Note(r.Context(), p, err)
 		if err != nil {
 			return err
 		}
 		v := visitOf(r)
 		for _, row := range res.rows {
-			if p.Grants.Has(row.grant) && matrix[row.operation].of(v.caller) != no {
+			if res.scope == keyless || p.Grants.Has(row.grant) && matrix[row.operation].of(v.caller) != no {
+				if err := d.throttle(r, v); err != nil {
+					return err
+				}
 				return errMethod(v.method)
 			}
 		}
@@ -146,9 +322,12 @@ func (d *door) refuse(pattern string, res resource) dialect.Handler {
 // describe answers OPTIONS (section 3.5).
 func (d *door) describe(pattern string, res resource) dialect.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ directory.Principal) error {
-		p, err := d.admit(r, pattern)
+		p, err := d.admit(r, pattern, res.scope)
 		wire.Note(r.Context(), p, err)
 		if err != nil {
+			return err
+		}
+		if err := d.throttle(r, visitOf(r)); err != nil {
 			return err
 		}
 		wire.WriteJSON(w, http.StatusOK, description{Name: res.name, Renders: []string{mediaJSON}, Parses: parses})
@@ -163,8 +342,13 @@ type visit struct {
 	w      http.ResponseWriter
 	method string // as the client means it, also inside a tunnel
 	body   body
+	query  map[string]string
 	caller caller
+	may    allowance // what the matrix lets the caller do here
+	tenant directory.Tenant
+	hidden bool // the tenant is there, but not for this caller
 	links  links
+	batch  *visit // the request that asks for this one, if a batch does
 }
 
 type visitKey struct{}
@@ -192,7 +376,7 @@ func wrap(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusOK)
 			return
 		}
-		v := &visit{w: w, links: links{version: versionOf(r.URL.Path)}}
+		v := &visit{w: w, query: readQuery(r.URL.RawQuery), links: links{version: versionOf(r.URL.Path)}}
 		r = r.WithContext(context.WithValue(r.Context(), visitKey{}, v)) // a copy, whose method may be set
 		if m := v.tunnelled(r); m != "" {
 			r.Method = m

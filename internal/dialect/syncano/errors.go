@@ -51,12 +51,18 @@ var statuses = map[string]int{
 	"syncano.accept": http.StatusNotAcceptable,
 	"syncano.media":  http.StatusUnsupportedMediaType,
 	"syncano.method": http.StatusMethodNotAllowed,
+	"syncano.signin": http.StatusUnauthorized,
 }
 
 // What is said in more than one place, or by the letter of the contract.
 var (
 	errNoInstance    = &directory.Error{Kind: directory.NotFound, Code: "syncano.instance", Detail: "Instance was not found."}
 	errNoParentUser  = &directory.Error{Kind: directory.NotFound, Code: "syncano.user", Detail: "User was not found."}
+	errNoParentGroup = &directory.Error{Kind: directory.NotFound, Code: "syncano.group", Detail: "Group was not found."}
+	errNoParentClass = &directory.Error{Kind: directory.NotFound, Code: "syncano.class", Detail: "Class was not found."}
+	errNotFound      = &directory.Error{Kind: directory.NotFound, Code: "syncano.object", Detail: answers[directory.NotFound].detail}
+	errPage          = &directory.Error{Kind: directory.Invalid, Code: "syncano.page", Detail: "Incorrect page parameter provided."}
+	errOrderBy       = &directory.Error{Kind: directory.Invalid, Code: "syncano.order", Detail: "Incorrect order_by parameter provided."}
 	errNotAcceptable = &directory.Error{Kind: directory.Invalid, Code: "syncano.accept", Detail: "Could not satisfy the request Accept header."}
 	errNoKey         = &directory.Error{Kind: directory.Forbidden, Code: "syncano.key.missing", Detail: permissionDenied}
 	errForbidden     = &directory.Error{Kind: directory.Forbidden, Code: "syncano.permission", Detail: permissionDenied}
@@ -64,6 +70,15 @@ var (
 	errForm          = &directory.Error{Kind: directory.Invalid, Code: "syncano.body", Detail: "Form parse error - The body is not valid UTF-8."}
 	errAlready       = &directory.Error{Kind: directory.Conflict, Code: "syncano.membership.present", Detail: "User is already a part of that group."}
 )
+
+// errSignIn refuses a sign-in, the only thing that is ever 401 (section 1.3).
+func errSignIn(detail string, cause error) error {
+	return &directory.Error{Kind: directory.Invalid, Code: "syncano.signin", Detail: detail, Err: cause}
+}
+
+func errLimit(detail string, cause error) error {
+	return &directory.Error{Kind: directory.Conflict, Code: "syncano.limit", Detail: detail, Err: cause}
+}
 
 func errUnknownKey(cause error) error {
 	return &directory.Error{Kind: directory.Unauthenticated, Code: "syncano.key", Detail: answers[directory.Unauthenticated].detail, Err: cause}

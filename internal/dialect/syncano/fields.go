@@ -2,6 +2,7 @@ package syncano
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,6 +15,9 @@ import (
 // problem of the field, problems for those inside of it. All that can be told
 // without writing are told together (section 2).
 type problems map[string]any
+
+// bare is a problem that stands in no list.
+type bare string
 
 // err returns the problems as an error, nil if there are none.
 func (p problems) err() error {
@@ -30,8 +34,16 @@ func (p problems) lists() map[string]any {
 		switch problem := problem.(type) {
 		case problems:
 			out[field] = problem.lists()
+		case []problems:
+			items := make([]any, len(problem))
+			for i, p := range problem {
+				items[i] = p.lists()
+			}
+			out[field] = items
 		case string:
 			out[field] = []string{problem}
+		case bare:
+			out[field] = string(problem)
 		}
 	}
 	return out
@@ -89,7 +101,7 @@ func typeName(v any) string {
 	case string:
 		return "str"
 	case json.Number:
-		if strings.ContainsAny(v.String(), ".eE") {
+		if !isInt(v) {
 			return "float"
 		}
 		return "int"
@@ -156,6 +168,49 @@ func requiredText(fields map[string]any, field string, most int, bad problems) s
 		bad[field] = problem
 	}
 	return s
+}
+
+// manner is how a body says things: of something new, of something whole, or of
+// a part of it.
+type manner uint8
+
+const (
+	created manner = iota
+	replaced
+	patched
+)
+
+// optionalText reads a field that a patch may leave out, nil then.
+func optionalText(fields map[string]any, field string, most int, how manner, bad problems) *string {
+	if _, given := fields[field]; !given && how == patched {
+		return nil
+	}
+	s := requiredText(fields, field, most, bad)
+	return &s
+}
+
+// blankText reads a field that may be left out, nil then, or be blank.
+func blankText(fields map[string]any, field string, most int, bad problems) *string {
+	v, given := fields[field]
+	if !given {
+		return nil
+	}
+	s, problem := text(v, most)
+	if problem == isBlank {
+		problem = ""
+	}
+	if problem != "" {
+		bad[field] = problem
+	}
+	return &s
+}
+
+// within puts what is wrong with an object below the field that holds it.
+func within(field string, err error) error {
+	if e, ok := errors.AsType[*invalidBody](err); ok {
+		return problems{field: e.problems}.err()
+	}
+	return err
 }
 
 // key is the id of another object as a body gives it.

@@ -22,7 +22,6 @@ import (
 	"roster/internal/dialect/dialecttest"
 	"roster/internal/directory"
 	"roster/internal/directory/directorytest"
-	"roster/internal/id"
 	"roster/internal/wire"
 )
 
@@ -134,41 +133,6 @@ func TestAnUnclassifiedErrorLeaksNothing(t *testing.T) {
 	}
 }
 
-// The columns of section 4.1, and rows for what is served, written as the
-// contract has them.
-func TestPermissionsAreThoseOfTheContract(t *testing.T) {
-	user := id.New[id.User]()
-	columns := []caller{
-		{account: true},
-		{},
-		{createsUsers: true},
-		{createsGroup: true},
-		{ignoresACL: true},
-		{user: user},
-		{ignoresACL: true, user: user},
-		{createsUsers: true, user: user},         // "Y with +uc"
-		{createsUsers: true, createsGroup: true}, // flags combine by "or"
-		{createsGroup: true, ignoresACL: true},   // the same
-		{createsUsers: true, ignoresACL: true, user: user}, // the same
-		{account: true, user: user, ignoresACL: true},      // an account's is the first column, whatever else
-	}
-	rows := map[operation]string{
-		postUsers:         "Y - Y - Y - Y Y Y Y Y Y",
-		changeMemberships: "Y - - - - - - - - - - Y",
-	}
-	for op := range operations {
-		marks := strings.Fields(rows[op])
-		if len(marks) != len(columns) {
-			t.Fatalf("operation %d has %d columns here, want %d", op, len(marks), len(columns))
-		}
-		for i, c := range columns {
-			if got, want := matrix[op].of(c), map[string]allowance{"Y": yes, "-": no}[marks[i]]; got != want {
-				t.Errorf("operation %d, column %d (%+v): got %d, want %d", op, i+1, c, got, want)
-			}
-		}
-	}
-}
-
 func TestANewUserHasItsKeyAndPassword(t *testing.T) {
 	p := dialecttest.New(t, rivia, New)
 	res := p.Do(postJSON(usersPath, apiKey1, `{"username":"Geralt","password":" steel and silver "}`))
@@ -200,17 +164,18 @@ func TestANewUserHasItsKeyAndPassword(t *testing.T) {
 // and times.
 func TestAnImportedProfileKeepsItsIdAndTimes(t *testing.T) {
 	for name, kept := range map[string]map[string]any{
-		"from the store": {"profile_id": float64(37), "created_at": "2016-03-17T17:56:31.181939Z", "updated_at": "2016-03-17T18:56:31.181957+01:00", "revision": float64(1)},
-		"from a file":    {"profile_id": 37, "created_at": "2016-03-17T17:56:31.181939Z", "updated_at": "2016-03-17T17:56:31.181957Z"},
-		"unreadable":     {"profile_id": json.Number("37"), "created_at": 5, "updated_at": "then", "revision": 1.5, "owner_permissions": 7, "group": -1, "channel": true},
+		"from the store": {"created_at": "2016-03-17T17:56:31.181939Z", "updated_at": "2016-03-17T18:56:31.181957+01:00", "revision": float64(1)},
+		"from a file":    {"created_at": "2016-03-17T17:56:31.181939Z", "updated_at": "2016-03-17T17:56:31.181957Z"},
+		"unreadable":     {"created_at": 5, "updated_at": "then", "revision": 1.5, "owner_permissions": 7, "group": -1, "channel": true},
 	} {
 		u := directory.User{
-			Number: 10, Name: "geralt", Attributes: directory.Attributes{"syncano": kept},
+			Number: 10, Name: "geralt", Attributes: directory.Attributes{"syncano": kept}, Externals: map[string]string{profileSource: "37"},
 			Created:  time.Date(2016, 3, 17, 17, 56, 31, 181939000, time.UTC),
 			Modified: time.Date(2016, 3, 17, 17, 56, 31, 181957000, time.UTC),
 		}
 		key := "12"
-		got, err := wire.Marshal(links{version: "/v1.1", instance: "rivia"}.encodeUser(u, &key, nil))
+		l := links{version: "/v1.1", instance: "rivia"}
+		got, err := wire.Marshal(l.encodeUser(u, l.encodeProfile(directory.Tenant{}, class{}, profileOf(u), nil), &key, nil))
 		if err != nil {
 			t.Fatal(err)
 		}

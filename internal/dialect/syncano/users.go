@@ -2,13 +2,11 @@ package syncano
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 
 	"roster/internal/authn"
 	"roster/internal/directory"
-	"roster/internal/wire"
 )
 
 // userCreated is the status of a new user. The reference page says 200, and
@@ -19,8 +17,46 @@ const userCreated = http.StatusOK
 const (
 	maxUsername = 64
 	maxPassword = 128
-	maxRoom     = 128
 )
+
+func userCursor(u directory.User) int64 { return int64(u.Number) }
+
+// listUsers answers GET users/. Who may see only itself sees a list of one.
+func (d *door) listUsers(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
+	paging, err := readPaging(v.query)
+	if err != nil {
+		return err
+	}
+	prefix := directory.FoldName(v.query["username__startswith"])
+	from := func(after int64, descending bool, limit int) ([]directory.User, error) {
+		a, err := d.directory.Users(r.Context(), p, directory.ListUsers{
+			Page:   directory.Page{After: after, Limit: limit},
+			Filter: directory.UserFilter{NamePrefix: prefix, Descending: descending},
+		})
+		return a.Value.Items, err
+	}
+	if v.may == own {
+		u, err := d.self(r, p)
+		if err != nil {
+			return err
+		}
+		var all []directory.User
+		if strings.HasPrefix(directory.FoldName(u.Name), prefix) {
+			all = append(all, u)
+		}
+		from = few(all, userCursor)
+	}
+	page, err := read(paging, v.links.base()+"users/", userCursor, from)
+	if err != nil {
+		return err
+	}
+	objects, err := d.encodeUsers(r, p, v, page.items)
+	if err != nil {
+		return err
+	}
+	writePage(w, v, page, objects)
+	return nil
+}
 
 // createUser answers POST users/.
 func (d *door) createUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
@@ -32,35 +68,41 @@ func (d *door) createUser(w http.ResponseWriter, r *http.Request, p directory.Pr
 	bad := problems{}
 	username := requiredText(fields, "username", maxUsername, bad)
 	password := requiredText(fields, "password", maxPassword, bad)
-	attributes, err := d.newProfile(ctx, p, v.caller, fields, bad)
+	in, err := d.readProfile(r, p, v, fields, created, bad)
 	if err != nil {
 		return err
 	}
 	if err := bad.err(); err != nil {
 		return err
 	}
-
+	values, err := in.change(directory.Profile{}, mayAll)
+	if err != nil {
+		return within("profile", err)
+	}
 	secret, err := authn.PasswordCredential(ctx, password)
 	if err != nil {
 		return err
 	}
-	key, hash, sealed := d.authn.Mint(authn.SyncanoUserKey)
+	key := d.newUserKey()
 	made, err := d.directory.CreateUser(ctx, p, directory.NewUser{
-		Name:       strings.ToLower(username),
-		Attributes: attributes,
-		Credentials: []directory.Credential{
-			secret,
-			// The key tells whose request it is; what may be done the API key
-			// beside it says. By itself it opens nothing.
-			{Kind: authn.SyncanoUserKey, Name: "user key", Hash: hash, Sealed: sealed},
-		},
+		Name:        strings.ToLower(username),
+		Attributes:  attributes(values),
+		Credentials: []directory.Credential{secret, key},
 	})
 	if err != nil {
 		return usernameError(err)
 	}
-	out := v.links.encodeUser(made.Value, &key, nil)
+	plain, err := d.reveal(&key)
+	if err != nil {
+		return err
+	}
+	profiles, err := d.encodeProfiles(r, p, v, []directory.Profile{profileOf(made.Value)})
+	if err != nil {
+		return err
+	}
+	out := v.links.encodeUser(made.Value, profiles[0], plain, nil)
 	out.Username = username // as typed, this once (ruling C9)
-	wire.WriteJSON(w, userCreated, out)
+	v.write(w, userCreated, out)
 	return nil
 }
 
@@ -76,117 +118,113 @@ func usernameError(err error) error {
 	return err
 }
 
-// What the permission fields of a profile can say (section 4.2).
-const (
-	mayNone  = "none"
-	mayRead  = "read"
-	mayWrite = "write"
-	mayFull  = "full"
-)
-
-// newProfile reads the profile that a new user is to have, and puts what is wrong
-// with it into bad. It fails where the directory does.
-func (d *door) newProfile(ctx context.Context, p directory.Principal, c caller, fields map[string]any, bad problems) (directory.Attributes, error) {
-	given, ok := fields["profile"]
-	if !ok {
-		return nil, nil
-	}
-	if given == nil {
-		bad["profile"] = isNull
-		return nil, nil
-	}
-	in, ok := given.(map[string]any)
-	if !ok {
-		bad["profile"] = problems{nonField: notDictionary(given)}
-		return nil, nil
-	}
-	wrong, kept := problems{}, map[string]any{}
-	for field, byDefault := range map[string]string{attrOwnerMay: mayFull, attrGroupMay: mayNone, attrOtherMay: mayNone} {
-		level, problem := readLevel(in, field, byDefault)
-		if problem != "" {
-			wrong[field] = problem
-		} else if level != byDefault {
-			kept[field] = level
-		}
-	}
-	if channel := in[attrChannel]; channel != nil && channel != "" {
-		wrong[attrChannel] = channelProblem(channel)
-	}
-	if room := in[attrRoom]; room != nil && room != "" {
-		s, problem := text(room, maxRoom)
-		if problem != "" {
-			wrong[attrRoom] = problem
-		} else {
-			kept[attrRoom] = s
-		}
-	}
-	if group := in[attrGroup]; group != nil && group != "" {
-		number, problem, err := d.profileGroup(ctx, p, c, group)
-		if err != nil {
-			return nil, err
-		}
-		if problem != "" {
-			wrong[attrGroup] = problem
-		} else {
-			kept[attrGroup] = number
-		}
-	}
-	if len(wrong) > 0 {
-		bad["profile"] = wrong
-	}
-	if len(kept) == 0 {
-		return nil, nil
-	}
-	return directory.Attributes{"syncano": kept}, nil
-}
-
-// readLevel reads a permission field.
-func readLevel(in map[string]any, field, byDefault string) (level, problem string) {
-	v, given := in[field]
-	if !given {
-		return byDefault, ""
-	}
-	if v == nil {
-		return "", isNull
-	}
-	switch v {
-	case mayNone, mayRead, mayWrite, mayFull:
-		return v.(string), ""
-	}
-	return "", notChoice(v)
-}
-
-// channelProblem says that there is no such channel, because there are none.
-func channelProblem(v any) string {
-	switch v.(type) {
-	case []any, map[string]any:
-		return badObject
-	}
-	return noSuchName(v)
-}
-
-// profileGroup reads the group of a profile. Who asks as a user may name only a
-// group that this user is in (section 4.2).
-func (d *door) profileGroup(ctx context.Context, p directory.Principal, c caller, v any) (number int64, problem string, err error) {
-	k, problem := readKey(v)
-	if problem != "" {
-		return 0, problem, nil
-	}
-	g, err := d.directory.Group(ctx, p, directory.ByNumber(k.number))
-	if errors.Is(err, directory.NotFound) {
-		return 0, noSuchKey(k.given), nil
-	}
+func (d *door) getUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
+	u, err := d.target(r, p, v)
 	if err != nil {
-		return 0, "", err
+		return err
 	}
-	if !c.user.IsZero() && !c.ignoresACL {
-		in, err := d.directory.IsMember(ctx, p, directory.Check{User: directory.ByUser(c.user), Group: directory.ByGroup(g.Value.ID)})
+	return d.showUser(w, r, p, v, u)
+}
+
+func (d *door) showUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit, u directory.User) error {
+	out, err := d.encodeUser(r, p, v, u)
+	if err == nil {
+		v.write(w, http.StatusOK, out)
+	}
+	return err
+}
+
+func (d *door) putUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
+	u, err := d.target(r, p, v)
+	if err != nil {
+		return err
+	}
+	return d.updateUser(w, r, p, v, u, replaced)
+}
+
+func (d *door) patchUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
+	u, err := d.target(r, p, v)
+	if err != nil {
+		return err
+	}
+	return d.updateUser(w, r, p, v, u, patched)
+}
+
+// updateUser answers PUT and PATCH of a user.
+func (d *door) updateUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit, u directory.User, how manner) error {
+	ctx := r.Context()
+	fields, err := v.object(r)
+	if err != nil {
+		return err
+	}
+	bad := problems{}
+	in := directory.UserUpdate{User: directory.ByUser(u.ID)}
+	username := optionalText(fields, "username", maxUsername, how, bad)
+	password := optionalText(fields, "password", maxPassword, how, bad)
+	profile, err := d.readProfile(r, p, v, fields, how, bad)
+	if err != nil {
+		return err
+	}
+	if err := bad.err(); err != nil {
+		return err
+	}
+	if username != nil {
+		lower := strings.ToLower(*username)
+		in.Name = &lower
+	}
+	if password != nil {
+		secret, err := authn.PasswordCredential(ctx, *password)
 		if err != nil {
-			return 0, "", err
+			return err
 		}
-		if !in.Value {
-			return 0, badGroup, nil
-		}
+		in.Credentials = []directory.Credential{secret}
 	}
-	return int64(g.Value.Number), "", nil
+	in.Derive = func(before directory.User) (directory.Attributes, error) {
+		values, err := profile.change(profileOf(before), mayAll)
+		return attributes(values), within("profile", err)
+	}
+	a, err := d.directory.UpdateUser(ctx, p, in)
+	if err != nil {
+		return usernameError(err)
+	}
+	out, err := d.encodeUser(r, p, v, a.Value)
+	if err != nil {
+		return err
+	}
+	if username != nil {
+		out.Username = *username // as typed, this once (ruling C9)
+	}
+	v.write(w, http.StatusOK, out)
+	return nil
+}
+
+func (d *door) deleteUser(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
+	u, err := d.target(r, p, v)
+	if err != nil {
+		return err
+	}
+	if _, err := d.directory.DeleteUser(r.Context(), p, directory.Deletion{Ref: directory.ByUser(u.ID)}); err != nil {
+		return err
+	}
+	return done(w)
+}
+
+// resetUserKey answers POST users/{id}/reset_key/: the old key ends at once.
+func (d *door) resetUserKey(w http.ResponseWriter, r *http.Request, p directory.Principal, v *visit) error {
+	u, err := d.target(r, p, v)
+	if err != nil {
+		return err
+	}
+	if err := d.giveUserKey(r.Context(), p, u); err != nil {
+		return err
+	}
+	return d.showUser(w, r, p, v, u)
+}
+
+// giveUserKey gives a user a new key in the place of the one it may have.
+func (d *door) giveUserKey(ctx context.Context, p directory.Principal, u directory.User) error {
+	_, err := d.directory.UpdateUser(ctx, p, directory.UserUpdate{
+		User: directory.ByUser(u.ID), Credentials: []directory.Credential{d.newUserKey()},
+	})
+	return err
 }

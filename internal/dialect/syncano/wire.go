@@ -11,12 +11,12 @@ import (
 
 // user is a user object (section 2.4). Clients need every key of it.
 type user struct {
-	ID       id.Number `json:"id"`
-	Username string    `json:"username"`
-	UserKey  *string   `json:"user_key"`
-	Profile  profile   `json:"profile"`
-	Groups   []group   `json:"groups"`
-	Links    userLinks `json:"links"`
+	ID       id.Number      `json:"id"`
+	Username string         `json:"username"`
+	UserKey  *string        `json:"user_key"`
+	Profile  map[string]any `json:"profile"`
+	Groups   []group        `json:"groups"`
+	Links    userLinks      `json:"links"`
 }
 
 type userLinks struct {
@@ -24,28 +24,6 @@ type userLinks struct {
 	Groups   string `json:"groups"`
 	ResetKey string `json:"reset-key"`
 	Profile  string `json:"profile"`
-}
-
-// profile is the object of class user_profile that belongs to a user.
-type profile struct {
-	ID               int64        `json:"id"`
-	CreatedAt        string       `json:"created_at"`
-	UpdatedAt        string       `json:"updated_at"`
-	Revision         int64        `json:"revision"`
-	Owner            id.Number    `json:"owner"`
-	OwnerPermissions string       `json:"owner_permissions"`
-	Group            *int64       `json:"group"`
-	GroupPermissions string       `json:"group_permissions"`
-	OtherPermissions string       `json:"other_permissions"`
-	Channel          *string      `json:"channel"`
-	ChannelRoom      *string      `json:"channel_room"`
-	Links            profileLinks `json:"links"`
-}
-
-type profileLinks struct {
-	Self  string `json:"self"`
-	Owner string `json:"owner"`
-	Group string `json:"group,omitempty"`
 }
 
 // group is a group object (section 2.6): these keys and no others.
@@ -64,6 +42,12 @@ type groupLinks struct {
 // groupOfUser is a membership seen from its user (section 2.7).
 type groupOfUser struct {
 	Group group    `json:"group"`
+	Links selfLink `json:"links"`
+}
+
+// userOfGroup is the same seen from its group (section 2.8).
+type userOfGroup struct {
+	User  user     `json:"user"`
 	Links selfLink `json:"links"`
 }
 
@@ -97,51 +81,16 @@ func decimal[T id.Number | int64](n T) string { return strconv.FormatInt(int64(n
 
 // encodeUser shows a user with the groups it stands in. userKey is nil for one
 // that has no key yet.
-func (l links) encodeUser(u directory.User, userKey *string, groups []group) user {
+func (l links) encodeUser(u directory.User, profile map[string]any, userKey *string, groups []directory.Group) user {
 	self := l.user(u.Number)
-	p := l.encodeProfile(u)
-	return user{
-		ID: u.Number, Username: u.Name, UserKey: userKey, Profile: p, Groups: groups,
-		Links: userLinks{Self: self, Groups: self + "groups/", ResetKey: self + "reset_key/", Profile: p.Links.Self},
+	out := user{
+		ID: u.Number, Username: u.Name, UserKey: userKey, Profile: profile, Groups: make([]group, len(groups)),
+		Links: userLinks{Self: self, Groups: self + "groups/", ResetKey: self + "reset_key/", Profile: profile["links"].(map[string]string)["self"]},
 	}
-}
-
-// The attributes that profiles are kept in. One that is not there has its
-// default value: what was never set takes no space, and a user of another
-// dialect has a profile too.
-const (
-	attrProfileID = "profile_id"
-	attrCreated   = "created_at"
-	attrUpdated   = "updated_at"
-	attrRevision  = "revision"
-	attrOwnerMay  = "owner_permissions"
-	attrGroup     = "group"
-	attrGroupMay  = "group_permissions"
-	attrOtherMay  = "other_permissions"
-	attrChannel   = "channel"
-	attrRoom      = "channel_room"
-)
-
-// encodeProfile shows the profile of a user.
-func (l links) encodeProfile(u directory.User) profile {
-	kept := u.Attributes.In("syncano")
-	p := profile{
-		ID:               integer(kept[attrProfileID], int64(u.Number)),
-		CreatedAt:        moment(kept[attrCreated], u.Created),
-		UpdatedAt:        moment(kept[attrUpdated], u.Modified),
-		Revision:         integer(kept[attrRevision], 1),
-		Owner:            u.Number,
-		OwnerPermissions: words(kept[attrOwnerMay], mayFull),
-		GroupPermissions: words(kept[attrGroupMay], mayNone),
-		OtherPermissions: words(kept[attrOtherMay], mayNone),
-		Channel:          textOrNull(kept[attrChannel]),
-		ChannelRoom:      textOrNull(kept[attrRoom]),
+	for i, g := range groups {
+		out.Groups[i] = l.encodeGroup(g)
 	}
-	p.Links = profileLinks{Self: l.profile(p.ID), Owner: l.user(u.Number)}
-	if g := integer(kept[attrGroup], 0); g > 0 {
-		p.Group, p.Links.Group = &g, l.group(g)
-	}
-	return p
+	return out
 }
 
 // encodeGroup shows a group.
