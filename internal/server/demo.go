@@ -127,6 +127,9 @@ func (o *Opened) writeDemo(ctx context.Context, dir, address string) error {
 	if err != nil {
 		return err
 	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("demo.json needs a place: %w; name a directory with --data", err)
+	}
 	// Whoever waits for the file must not find half of it.
 	tmp := demoPath(dir) + ".tmp"
 	if err := os.WriteFile(tmp, append(text, '\n'), 0o600); err != nil {
@@ -144,7 +147,7 @@ func (o *Opened) demo(ctx context.Context, address string) (*Demo, error) {
 	t := f.Tenants[0]
 	tenant, err := o.Directory.FindTenant(ctx, t.Name)
 	if errors.Is(err, directory.NotFound) {
-		return nil, fmt.Errorf("this data directory does not hold the demo; use an empty one")
+		return nil, fmt.Errorf("there is something else here than the demo; use an empty data directory, or an empty database")
 	}
 	if err != nil {
 		return nil, err
