@@ -24,35 +24,16 @@ const clients = 64
 // checkHTTP holds a check over HTTP against a bare net/http handler that returns
 // the same bytes.
 func checkHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newBed(ctx)
+	b, err := newBed(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
-	users, groups, err := b.fill(ctx, 1000, 100)
+	users, groups, err := b.town(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for i, g := range groups {
-		var members []directory.MemberRef
-		for j := i; j < len(users); j += 10 {
-			members = append(members, directory.MemberRef{Ref: directory.ByUser(users[j])})
-		}
-		if _, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(g), Add: members}); err != nil {
-			return nil, err
-		}
-	}
-	request := func(buf []byte, client, n int) ([]byte, int) {
-		buf = append(buf, "GET /api/v1/tenants/"...)
-		buf = append(buf, b.tenant.String()...)
-		buf = append(buf, "/check?user="...)
-		buf = append(buf, users[(client*7919+n)%len(users)].String()...)
-		buf = append(buf, "&group="...)
-		buf = append(buf, groups[(client+n)%len(groups)].String()...)
-		buf = append(buf, " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer "...)
-		buf = append(buf, b.key...)
-		return append(buf, "\r\n\r\n"...), 1
-	}
+	request := b.checks(users, groups)
 
 	// The bare handler answers what a check answers, with the same headers.
 	sample, err := sampleAnswer(b.address, request)
@@ -98,6 +79,38 @@ func checkHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 		reference: perSecond(median(reference)) + " bare net/http",
 		ratio:     ratio, budget: ">= 0.8", met: ratio >= 0.8,
 	}}, nil
+}
+
+// town makes a thousand users, a tenth of whom are in each of a hundred groups.
+func (b *bed) town(ctx context.Context) (users []id.User, groups []id.Group, err error) {
+	if users, groups, err = b.fill(ctx, 1000, 100); err != nil {
+		return nil, nil, err
+	}
+	for i, g := range groups {
+		var members []directory.MemberRef
+		for j := i; j < len(users); j += 10 {
+			members = append(members, directory.MemberRef{Ref: directory.ByUser(users[j])})
+		}
+		if _, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(g), Add: members}); err != nil {
+			return nil, nil, err
+		}
+	}
+	return users, groups, nil
+}
+
+// checks are requests that ask about them, each client in an order of its own.
+func (b *bed) checks(users []id.User, groups []id.Group) func(buf []byte, client, n int) ([]byte, int) {
+	return func(buf []byte, client, n int) ([]byte, int) {
+		buf = append(buf, "GET /api/v1/tenants/"...)
+		buf = append(buf, b.tenant.String()...)
+		buf = append(buf, "/check?user="...)
+		buf = append(buf, users[(client*7919+n)%len(users)].String()...)
+		buf = append(buf, "&group="...)
+		buf = append(buf, groups[(client+n)%len(groups)].String()...)
+		buf = append(buf, " HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer "...)
+		buf = append(buf, b.key...)
+		return append(buf, "\r\n\r\n"...), 1
+	}
 }
 
 type answer struct {
@@ -151,7 +164,7 @@ func (p pairs) scattered(i int) (g, u int) {
 // against the engine's own rate for inserting the same edges in the same order in
 // batches, into a table as full.
 func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newBed(ctx)
+	b, err := newBed(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -212,14 +225,7 @@ func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 		latency = got.Latency
 	}
 
-	var members strings.Builder
-	for i, u := range us {
-		if i > 0 {
-			members.WriteString(`","`)
-		}
-		members.WriteString(u.String())
-	}
-	body := `{"mode":"atomic","add":["` + members.String() + `"]}`
+	body := everybody(us)
 	var batches, batchEngine, batchRatios []float64
 	for i := range s.batches {
 		g := p.groups + i
@@ -233,10 +239,7 @@ func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 		}
 		got, err := load.Run(ctx, load.Plan{
 			Address: b.address, Clients: 1, Requests: 1, Status: []int{200}, Progress: progress, Name: "10,000 adds in a call",
-			Next: func(buf []byte, _, _ int) ([]byte, int) {
-				return fmt.Appendf(buf, "POST /api/v1/tenants/%s/groups/%s/members:batch HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
-					b.tenant, gs[g], b.key, len(body), body), batch
-			},
+			Next: func(buf []byte, _, _ int) ([]byte, int) { return b.post(buf, gs[g], body), batch },
 		})
 		if err != nil {
 			return nil, err
@@ -262,6 +265,20 @@ func addHTTP(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 func (b *bed) put(buf []byte, g id.Group, u id.User) []byte {
 	return fmt.Appendf(buf, "PUT /api/v1/tenants/%s/groups/%s/members/%s HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n",
 		b.tenant, g, u, b.key)
+}
+
+// everybody is the body of a batch that adds all of these users to a group.
+func everybody(users []id.User) string {
+	texts := make([]string, len(users))
+	for i, u := range users {
+		texts[i] = u.String()
+	}
+	return `{"mode":"atomic","add":["` + strings.Join(texts, `","`) + `"]}`
+}
+
+func (b *bed) post(buf []byte, g id.Group, body string) []byte {
+	return fmt.Appendf(buf, "POST /api/v1/tenants/%s/groups/%s/members:batch HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		b.tenant, g, b.key, len(body), body)
 }
 
 // edge is one membership, by places in lists.

@@ -118,7 +118,7 @@ func heap() uint64 {
 // bigGroup measures that what is done to a large group costs what it costs for a
 // small one.
 func bigGroup(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newBed(ctx)
+	b, err := newBed(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +188,7 @@ func bigGroup(ctx context.Context, s size, progress io.Writer) ([]row, error) {
 
 // start measures how soon a server answers over a directory that holds much.
 func start(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newBed(ctx)
+	b, err := newBed(ctx, "")
 	if err != nil {
 		return nil, err
 	}

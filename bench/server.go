@@ -29,13 +29,14 @@ type bed struct {
 	http *http.Server
 }
 
-func newBed(ctx context.Context) (_ *bed, err error) {
+// newBed makes a bed over the embedded store or, if it is named, a PostgreSQL one.
+func newBed(ctx context.Context, store string) (_ *bed, err error) {
 	dir, err := os.MkdirTemp("", "roster-bench-")
 	if err != nil {
 		return nil, err
 	}
 	b := &bed{dir: dir}
-	if b.Opened, err = server.Open(ctx, server.Storage{Data: filepath.Join(dir, "data")}, slog.New(slog.DiscardHandler)); err != nil {
+	if b.Opened, err = server.Open(ctx, server.Storage{Data: filepath.Join(dir, "data"), Store: store}, slog.New(slog.DiscardHandler)); err != nil {
 		return nil, err
 	}
 	root := server.Operator("bench")

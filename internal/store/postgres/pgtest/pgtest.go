@@ -82,6 +82,23 @@ func New(t testing.TB, settings ...string) *Server {
 	return s
 }
 
+// Begin makes a server for a program that is no test, and starts it. The program
+// must call End.
+func Begin(settings ...string) (*Server, error) {
+	s, err := create(settings...)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.start(); err != nil {
+		s.remove()
+		return nil, err
+	}
+	return s, nil
+}
+
+// End stops a server and removes what is left of it.
+func (s *Server) End() { s.remove() }
+
 // create makes a cluster without starting it.
 func create(settings ...string) (*Server, error) {
 	s, err := prepare()
@@ -273,12 +290,13 @@ func (s *Server) Standby(t testing.TB, name string, settings ...string) *Server 
 // Exec runs statements on the database postgres, one by one.
 func (s *Server) Exec(t testing.TB, statements ...string) {
 	t.Helper()
-	if err := s.exec(statements...); err != nil {
+	if err := s.Do(statements...); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (s *Server) exec(statements ...string) error {
+// Do is Exec for a program that is no test.
+func (s *Server) Do(statements ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := pgx.Connect(ctx, s.DSN("postgres"))
@@ -315,7 +333,7 @@ func (s *Server) DatabaseLike(t testing.TB, template string) string {
 	name := fmt.Sprintf("test%d", databases.Add(1))
 	s.Exec(t, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, template))
 	t.Cleanup(func() {
-		if err := s.exec(fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name)); err != nil {
+		if err := s.Do(fmt.Sprintf("DROP DATABASE %s WITH (FORCE)", name)); err != nil {
 			t.Error(err)
 		}
 	})
