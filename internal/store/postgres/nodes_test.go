@@ -307,6 +307,19 @@ func TestAStoreThatIsClosedIsUnavailableToFencesAndWatchesToo(t *testing.T) {
 	}
 }
 
+func TestACommitIsOnDiskBeforeItIsAcknowledgedWhateverTheServerIsSetTo(t *testing.T) {
+	for set, want := range map[string]string{"off": "on", "local": "local", "remote_apply": "remote_apply"} {
+		s := openOn(t, pgtest.Shared(t).Database(t)+"&synchronous_commit="+set, Options{Connections: 8})
+		var have string
+		if err := s.lend(t.Context(), func(c *conn) error { return c.row(t.Context(), "SHOW synchronous_commit").Scan(&have) }); err != nil {
+			t.Fatal(err)
+		}
+		if have != want {
+			t.Errorf("set to %s it is %s, want %s", set, have, want)
+		}
+	}
+}
+
 func TestASettingIsPinnedOnce(t *testing.T) {
 	n := twoNodes(t, Options{Connections: 8})
 	for _, c := range []struct {

@@ -84,9 +84,11 @@ func Name(dsn string) string {
 	return "postgres://" + net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))) + "/" + cfg.Database
 }
 
-// primary refuses a connection to a server that does not take writes.
+// primary refuses a connection to a server that does not take writes, and does
+// not let one acknowledge what is not on disk yet.
 func primary(ctx context.Context, c *pgconn.PgConn) error {
-	res, err := c.Exec(ctx, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'").ReadAll()
+	res, err := c.Exec(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+ CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END`).ReadAll()
 	if err != nil {
 		return err
 	}
