@@ -4,6 +4,7 @@
 package deploy_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"roster/internal/cli"
 )
 
 // service is what is looked at of a service in compose.yaml.
@@ -229,6 +232,40 @@ func TestTheImageRunsAsNobodyWithoutAShell(t *testing.T) {
 	}
 	if got := dockerfile(t, "HEALTHCHECK"); !slices.Equal(got, []string{"/roster", "health"}) {
 		t.Errorf("HEALTHCHECK %q", got)
+	}
+}
+
+func TestEveryCommandThatTheFilesGiveIsOneThatTheProgramKnows(t *testing.T) {
+	start := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/roster (.*)$`).FindStringSubmatch(read(t, "systemd/roster.service"))
+	if start == nil {
+		t.Fatal("the unit does not start /usr/local/bin/roster")
+	}
+	commands := map[string][]string{
+		"roster.service":         strings.Fields(start[1]),
+		"Dockerfile CMD":         dockerfile(t, "CMD"),
+		"Dockerfile HEALTHCHECK": dockerfile(t, "HEALTHCHECK")[1:],
+	}
+	c := readCompose(t)
+	for _, name := range []string{"migrate", "roster1", "roster2"} {
+		commands[name] = c.Services[name].Command
+		if h := c.Services[name].Healthcheck; !h.Disable {
+			commands[name+"'s health check"] = h.Test[2:]
+		}
+	}
+	for where, args := range commands {
+		if len(args) == 0 {
+			t.Errorf("%s gives no command", where)
+			continue
+		}
+		var help, errs bytes.Buffer
+		if code := cli.Run(t.Context(), []string{args[0], "--help"}, strings.NewReader(""), &help, &errs); code != 0 {
+			t.Errorf("%s: roster %s: %s", where, args[0], errs.String())
+		}
+		for _, a := range args[1:] {
+			if strings.HasPrefix(a, "--") && !strings.Contains(help.String(), a+" ") {
+				t.Errorf("%s: roster %s knows no %s", where, args[0], a)
+			}
+		}
 	}
 }
 
