@@ -13,7 +13,7 @@ import (
 // that opens one door opens no other.
 const (
 	Native          directory.CredentialKind = "native"
-	Password        directory.CredentialKind = "password"
+	Password                                 = directory.PasswordKind
 	SyncanoAccount  directory.CredentialKind = "syncano_account"
 	SyncanoAPIKey   directory.CredentialKind = "syncano_api_key"
 	SyncanoUserKey  directory.CredentialKind = "syncano_user_key"

@@ -121,6 +121,7 @@ func verifyPassword(ctx context.Context, hash []byte, password string) (bool, er
 var (
 	ErrNoSuchUser    = &directory.Error{Kind: directory.Unauthenticated, Code: "signin.user", Detail: "The name or the password is wrong."}
 	ErrWrongPassword = &directory.Error{Kind: directory.Unauthenticated, Code: "signin.password", Detail: "The name or the password is wrong."}
+	ErrLocked        = directory.ErrLocked
 	ErrSuspended     = &directory.Error{Kind: directory.Unauthenticated, Code: "signin.inactive", Detail: "The account cannot sign in."}
 )
 
@@ -141,10 +142,9 @@ func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user dir
 	if !u.ID.IsZero() {
 		account = "account " + u.ID.String()
 	}
-	now := time.Now()
-	if wait := a.limiter.wait(now, account, address); wait > 0 {
-		return none(&directory.Error{Kind: directory.TooMany, Code: "signin.limited",
-			Detail: fmt.Sprintf("Too many failed attempts. Try again in %d seconds.", int(wait.Seconds())+1)})
+	now := a.d.Now()
+	if err := a.limited(now, account, address); err != nil {
+		return none(err)
 	}
 	hash := c.Hash
 	if unknown {
@@ -159,13 +159,116 @@ func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user dir
 		if u.ID.IsZero() {
 			return none(ErrNoSuchUser)
 		}
+		if !unknown {
+			if err := a.note(ctx, u, c, false); err != nil {
+				return none(err)
+			}
+		}
 		return none(ErrWrongPassword)
 	}
 	at := a.d.Now()
 	if !u.ActiveAt(at) || !c.Expires.IsZero() && !at.Before(c.Expires) {
 		return none(ErrSuspended)
 	}
+	if err := a.note(ctx, u, c, true); err != nil {
+		return none(err)
+	}
 	a.limiter.passed(account)
 	a.touch(c, at)
 	return u, c, nil
+}
+
+// limited refuses an attempt for which too many before it failed.
+func (a *Authenticator) limited(now time.Time, account, address string) error {
+	wait := a.limiter.wait(now, account, address)
+	if wait <= 0 {
+		return nil
+	}
+	return &directory.Error{Kind: directory.TooMany, Code: "signin.limited",
+		Detail: fmt.Sprintf("Too many failed attempts. Try again in %d seconds.", int(wait.Seconds())+1)}
+}
+
+// note keeps that a user tried to sign in.
+func (a *Authenticator) note(ctx context.Context, u directory.User, c directory.Credential, passed bool) error {
+	err := a.d.NoteSignIn(ctx, directory.Principal{Tenant: c.Tenant, Credential: c.ID, User: u.ID, Name: u.Name, Dialect: "signin"}, passed)
+	if errors.Is(err, directory.NotFound) {
+		return ErrNoSuchUser // it was deleted meanwhile
+	}
+	return err
+}
+
+// Client verifies the secret of a program that signs in by a public handle:
+// [Authenticator.Verify], limited as passwords are. A secret that is right for
+// another handle is wrong.
+func (a *Authenticator) Client(ctx context.Context, kind directory.CredentialKind, handle, secret, from string) (directory.Credential, error) {
+	account, address := "client "+string(kind)+" "+handle, "address "+from
+	now := a.d.Now()
+	if err := a.limited(now, account, address); err != nil {
+		return directory.Credential{}, err
+	}
+	c, err := a.Verify(ctx, kind, secret)
+	if err == nil && subtle.ConstantTimeCompare([]byte(c.Handle), []byte(handle)) != 1 {
+		c, err = directory.Credential{}, ErrUnknown
+	}
+	switch {
+	case errors.Is(err, ErrUnknown):
+		a.limiter.failed(now, account, address)
+	case err == nil:
+		a.limiter.passed(account)
+	}
+	return c, err
+}
+
+// ErrWrongExisting refuses a change of password whose proof is wrong.
+var ErrWrongExisting = &directory.Error{Kind: directory.Conflict, Code: "password.existing", Field: "existing", Detail: "The existing password is wrong."}
+
+// ChangePassword sets a user's password, by the rules of
+// [directory.CheckPassword] and not to what it is already. existing is the old
+// password, "" if it was not given, which a user that changes its own must give;
+// a wrong one is [ErrWrongExisting] and limited as sign-ins are. field is what
+// the caller calls the new one.
+func (a *Authenticator) ChangePassword(ctx context.Context, p directory.Principal, user directory.Ref, existing, password, from, field string) error {
+	u, c, proof, err := a.d.PasswordFor(ctx, p, user)
+	if err != nil {
+		return err
+	}
+	if err := directory.CheckPassword(u, password, field); err != nil {
+		return err
+	}
+	in := directory.NewPassword{User: u.ID}
+	switch {
+	case existing != "":
+		account, address := "account "+u.ID.String(), "address "+from
+		now := a.d.Now()
+		if err := a.limited(now, account, address); err != nil {
+			return err
+		}
+		ok := false
+		if len(c.Hash) > 0 {
+			if ok, err = verifyPassword(ctx, c.Hash, existing); err != nil {
+				return err
+			}
+		}
+		if !ok {
+			a.limiter.failed(now, account, address)
+			return ErrWrongExisting
+		}
+		in.Proof = c.Hash
+	case proof:
+		return &directory.Error{Kind: directory.Invalid, Code: "password.proof", Field: "existing", Detail: "The existing password must be given."}
+	}
+	same := password == existing
+	if !same && existing == "" && len(c.Hash) > 0 {
+		if same, err = verifyPassword(ctx, c.Hash, password); err != nil {
+			return err
+		}
+	}
+	if same {
+		return &directory.Error{Kind: directory.Invalid, Code: "password.same", Field: field, Detail: "That is the password already."}
+	}
+	if in.Hash, err = HashPassword(ctx, password); err != nil {
+		return err
+	}
+	_, err = a.d.SetPassword(ctx, p, in)
+	return err
 }

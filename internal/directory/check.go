@@ -33,12 +33,16 @@ const MaxChecks = 1000
 // IsMember answers whether a user is in a group now, directly or through groups.
 // "No" is an answer, also when there is no such user or group: who may ask may
 // know, and a caller cannot mistake an error for a yes. A name that two groups
-// bear is refused as ambiguous. It needs [ReadMembers].
+// bear is refused as ambiguous. It needs [ReadMembers]; a user may ask about
+// itself.
 func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[bool], error) {
-	if err := p.may(ReadMembers); err != nil {
+	if err := p.may(ReadSelf); err != nil {
 		return Answer[bool]{}, err
 	}
 	if p.User.IsZero() && c.User.Kind == RefID && c.Group.Kind == RefID {
+		if err := p.may(ReadMembers); err != nil {
+			return Answer[bool]{}, err
+		}
 		if st := d.index.Get(p.Tenant); st != nil && c.Fresh.allows(Revision(st.Revision())) {
 			if a := d.ask(st, c); !a.Value {
 				return a, nil
@@ -67,7 +71,7 @@ func (d *Directory) ask(st *index.State, c Check) Answer[bool] {
 }
 
 // AreMembers answers many checks, in order, at one revision. It needs
-// [ReadMembers].
+// [ReadMembers]; a user may ask about itself.
 func (d *Directory) AreMembers(ctx context.Context, p Principal, checks []Check) (Answer[[]bool], error) {
 	return d.WereMembers(ctx, p, checks, When{})
 }

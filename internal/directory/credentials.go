@@ -75,6 +75,11 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 				return Credential{}, err
 			}
 			c.User = u.ID
+			if in.Kind == PasswordKind {
+				if err := t.passwordSet(u); err != nil {
+					return Credential{}, err
+				}
+			}
 		}
 		if in.Replace && !c.User.IsZero() {
 			if err := t.revokeAll(CredentialQuery{Kind: in.Kind, User: c.User}); err != nil {
@@ -88,7 +93,7 @@ func (d *Directory) CreateCredential(ctx context.Context, p Principal, in NewCre
 
 // Issue makes a credential for one that was just verified, such as an access
 // token for a client: it hangs on the principal's credential, gets no more grants
-// than that and lasts no longer. It sweeps two expired ones of its kind, so that tokens nobody came
+// than that and lasts no longer, see also [SignIn]. It sweeps two expired ones of its kind, so that tokens nobody came
 // back for do not pile up.
 func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (Answer[Credential], error) {
 	return write(ctx, d, p, 0, func(t *tx) (Credential, error) {
@@ -106,9 +111,13 @@ func (d *Directory) Issue(ctx context.Context, p Principal, in NewCredential) (A
 		if err != nil {
 			return Credential{}, err
 		}
+		grants, err := t.issuable(parent, in.Grants&p.Grants.closed())
+		if err != nil {
+			return Credential{}, err
+		}
 		c := Credential{
 			Kind: in.Kind, Name: in.Name, User: p.User, Parent: parent.ID,
-			Grants: in.Grants & p.Grants.closed(), Expires: exact(in.Expires), Sealed: in.Sealed, Hash: in.Hash, Attributes: in.Attributes,
+			Grants: grants, Expires: exact(in.Expires), Sealed: in.Sealed, Hash: in.Hash, Attributes: in.Attributes,
 		}
 		if !parent.Expires.IsZero() && (c.Expires.IsZero() || parent.Expires.Before(c.Expires)) {
 			c.Expires = parent.Expires

@@ -103,6 +103,15 @@ const (
 	FieldDisplayName   Field = "display_name"
 	FieldSuspended     Field = "suspended"
 	FieldExpires       Field = "expires"
+	FieldLocked        Field = "locked"
+	FieldMustChange    Field = "must_change_password"
+	FieldChangeEvery   Field = "change_password_every"
+	FieldLastSuccess   Field = "last_success"
+	FieldLastFailure   Field = "last_failure"
+	FieldPasswordSet   Field = "password_set"
+	FieldSuccesses     Field = "successes"
+	FieldFailures      Field = "failures"
+	FieldStreak        Field = "streak"
 	FieldDescription   Field = "description"
 	FieldBuiltIn       Field = "built_in"
 )
@@ -160,6 +169,9 @@ var fieldsOfBoth = map[Field]FieldType{
 var fieldsOfUsers = map[Field]FieldType{
 	FieldEmail: FieldText, FieldEmailVerified: FieldBool, FieldGivenName: FieldText, FieldFamilyName: FieldText,
 	FieldDisplayName: FieldText, FieldSuspended: FieldBool, FieldExpires: FieldMoment,
+	// Of how they sign in; see SignIn.
+	FieldLocked: FieldBool, FieldMustChange: FieldBool, FieldChangeEvery: FieldInt, FieldLastSuccess: FieldMoment, FieldLastFailure: FieldMoment,
+	FieldPasswordSet: FieldMoment, FieldSuccesses: FieldInt, FieldFailures: FieldInt, FieldStreak: FieldInt,
 }
 
 var fieldsOfGroups = map[Field]FieldType{FieldDescription: FieldText, FieldBuiltIn: FieldBool}

@@ -154,7 +154,7 @@ func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check
 	if len(checks) > MaxChecks {
 		return Answer[[]bool]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: "A call asks about at most 1000 pairs."}
 	}
-	return view(ctx, d, p, ReadMembers, func(l *look) ([]bool, error) {
+	return view(ctx, d, p, ReadSelf, func(l *look) ([]bool, error) {
 		t, err := l.then(at)
 		if err != nil {
 			return nil, err
@@ -165,6 +165,9 @@ func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check
 		}
 		userNumbers, err := t.UserNumbers(users)
 		if err != nil {
+			return nil, err
+		}
+		if err := l.authorizeAll(userNumbers, ReadMembers); err != nil {
 			return nil, err
 		}
 		groupNumbers, err := t.GroupNumbers(groups)

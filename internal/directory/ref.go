@@ -18,6 +18,7 @@ const (
 	RefEmail    // users only
 	RefExternal // "source/key", each source a namespace of its own
 	RefPerson   // users only: the code of the person the user is
+	RefLogin    // users only: a name or, if nobody bears it, an e-mail address
 )
 
 // Ambiguous stands for what a ref names when that is more than one thing.
@@ -52,6 +53,16 @@ func ByName(s string) Ref { return Ref{Kind: RefName, Text: FoldName(s)} }
 
 // ByEmail names a user by e-mail address, in any letter case.
 func ByEmail(s string) Ref { return Ref{Kind: RefEmail, Text: FoldName(s)} }
+
+// ByLogin names a user by what people sign in with: a name or, if nobody bears
+// that, an e-mail address.
+func ByLogin(s string) Ref { return Ref{Kind: RefLogin, Text: FoldName(s)} }
+
+// Login returns the two things that a [ByLogin] may mean, in the order to try
+// them; false if r is another kind of ref.
+func (r Ref) Login() (name, email Ref, ok bool) {
+	return Ref{Kind: RefName, Text: r.Text}, Ref{Kind: RefEmail, Text: r.Text}, r.Kind == RefLogin
+}
 
 // ByExternal names by the key that an outside source knows it by, exactly.
 func ByExternal(source, key string) Ref { return Ref{Kind: RefExternal, Text: source + "/" + key} }

@@ -186,6 +186,20 @@ var operations = map[string]operation{
 	"AreMembers": {directory.ReadMembers, func(w *world, p directory.Principal) error {
 		return drop(w.AreMembers(ctx, p, make([]directory.Check, 1)))
 	}},
+	"SignIns": {directory.ReadUsers, func(w *world, p directory.Principal) error {
+		return drop(w.SignIns(ctx, p, make([]directory.User, 1)))
+	}},
+	"PasswordFor": {directory.WriteUsers | directory.ManageKeys, func(w *world, p directory.Principal) error {
+		_, _, _, err := w.PasswordFor(ctx, p, directory.ByNumber(1))
+		return err
+	}},
+	"SetPassword": {directory.WriteUsers | directory.ManageKeys, func(w *world, p directory.Principal) error {
+		a, err := w.User(ctx, w.admin, directory.ByNumber(1))
+		if err != nil {
+			return err
+		}
+		return drop(w.SetPassword(ctx, p, directory.NewPassword{User: a.Value.ID, Hash: []byte("new hash")}))
+	}},
 	"FindUsers": {directory.ReadUsers | directory.ReadMembers, func(w *world, p directory.Principal) error {
 		return drop(w.FindUsers(ctx, p, directory.FindUsers{Group: directory.ByNumber(1)}))
 	}},
@@ -288,6 +302,7 @@ var openOperations = map[string]string{
 	"CountUsers":    "how many there are says nothing of anybody",
 	"Owner":         "who is in a tenant may know whose it is",
 	"Issue":         "a verified credential makes a token for itself, with no more grants",
+	"NoteSignIn":    "whoever signs in is noted, also who fails",
 }
 
 func TestEveryOperationNeedsExactlyItsGrant(t *testing.T) {

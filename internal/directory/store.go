@@ -125,6 +125,9 @@ type Reader interface {
 	// members they have directly at a moment: users who are active, and groups.
 	CountMembers(groups []id.Number, at time.Time) (map[id.Number]MemberCount, error)
 
+	// SignIns returns how those of these users sign in that ever tried.
+	SignIns(users []id.Number) (map[id.Number]SignIn, error)
+
 	// MembershipsOf returns the memberships of these members that hold at a
 	// moment (whatever their dates say if it is zero), those of users who are
 	// not active left out, by member and then by group.
@@ -235,6 +238,10 @@ type Writer interface {
 	InsertEdges([]Edge, Standing) (present []Membership, err error)
 	UpdateEdges([]Edge, Standing) error
 	DeleteEdges([]Edge) error
+
+	// PutSignIn keeps how a user signs in. It leaves a record only of what
+	// [SignInChange] says; counters are bookkeeping.
+	PutSignIn(u User, before, after SignIn) error
 
 	InsertCredential(*Credential) error
 	UpdateCredential(Credential) error

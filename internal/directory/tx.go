@@ -154,13 +154,34 @@ func (l *look) authorize(need Grants) error {
 // about itself, for which an operation demands no more than [ReadSelf] or
 // [WriteSelf] when it begins.
 func (l *look) authorizeAbout(user id.User, need Grants) error {
-	if !l.p.User.IsZero() && l.p.User == user {
+	if !user.IsZero() && (l.p.User == user || l.p.Self == user) {
 		return nil
 	}
 	if err := l.p.may(need); err != nil {
 		return err
 	}
 	return l.authorize(need)
+}
+
+// authorizeAll is authorizeAbout for many.
+func (l *look) authorizeAll(users []id.Number, need Grants) error {
+	err := l.p.may(need)
+	if err == nil {
+		err = l.authorize(need)
+	}
+	if err == nil || l.p.User.IsZero() {
+		return err
+	}
+	own, lookup := l.Reader.UserNumbers([]Ref{ByUser(l.p.User)})
+	if lookup != nil {
+		return lookup
+	}
+	for _, n := range users {
+		if n == 0 || n != own[0] {
+			return err
+		}
+	}
+	return nil
 }
 
 // mustHold refuses a principal that would handle rights it does not hold.

@@ -38,6 +38,9 @@ type NewUser struct {
 	// Credentials are made for the user in the same transaction: a password,
 	// or a key that comes with every user of a dialect.
 	Credentials []Credential
+
+	// SignIn says how the user may sign in.
+	SignIn SignInUpdate
 }
 
 // CreateUser makes a user. It needs [WriteUsers], and [WriteMembers] to name
@@ -55,9 +58,15 @@ func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (An
 		if err := t.joinNew(u, in.Groups); err != nil {
 			return User{}, err
 		}
-		return u, t.insertCredentials(u, in.Credentials)
+		if err := t.insertCredentials(u, in.Credentials); err != nil {
+			return User{}, err
+		}
+		return u, t.updateSignIn(u, in.SignIn, anybody)
 	})
 }
+
+// anybody is for [tx.updateSignIn] when the principal may.
+func anybody() error { return nil }
 
 // check returns the user that in asks for and what p needs to make it.
 func (in NewUser) check(p Principal) (u User, need Grants, err error) {
@@ -77,6 +86,9 @@ func (in NewUser) check(p Principal) (u User, need Grants, err error) {
 	if err := checkUser(u); err != nil {
 		return u, need, err
 	}
+	if err := in.SignIn.check(); err != nil {
+		return u, need, err
+	}
 	return u, need, p.mayName(in.Code, in.PersonCode)
 }
 
@@ -86,6 +98,11 @@ func (t *tx) insertCredentials(u User, list []Credential) error {
 		c.User = u.ID
 		if err := t.InsertCredential(&c); err != nil {
 			return err
+		}
+		if c.Kind == PasswordKind {
+			if err := t.passwordSet(u); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -186,9 +203,9 @@ func checkExternals(externals map[string]string) error {
 	return nil
 }
 
-// User finds one user. It needs [ReadUsers].
+// User finds one user. It needs [ReadUsers]; a user may ask about itself.
 func (d *Directory) User(ctx context.Context, p Principal, ref Ref) (Answer[User], error) {
-	return view(ctx, d, p, p.on(ref, ReadUsers), func(l *look) (User, error) { return l.User(ref) })
+	return view(ctx, d, p, p.on(ref, ReadSelf), func(l *look) (User, error) { return l.userAbout(ref, ReadUsers) })
 }
 
 // ListUsers asks for a page of users by ascending number, or by descending if
@@ -235,18 +252,20 @@ type UserUpdate struct {
 	// Credentials are made for the user in the same transaction. Each takes the
 	// place of all others of its kind.
 	Credentials []Credential
+
+	SignIn SignInUpdate
 }
 
 // UpdateUser changes a user. It needs [WriteUsers] and whatever the user holds.
 // Who changes itself cannot end its own suspension, vouch for its own address or
-// say by what names others know it.
-// An update that changes nothing leaves the version alone.
+// say by what names others know it. An update that changes nothing leaves the
+// version alone.
 func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) (Answer[User], error) {
 	if !p.Grants.Has(WriteUsers) && (in.Suspended != nil || in.Expires != nil || in.EmailVerified != nil || in.Externals != nil) {
 		return Answer[User]{}, forbidden("grant.missing", "Nobody says that of themself.")
 	}
-	return write(ctx, d, p, p.on(in.User, WriteUsers), func(t *tx) (User, error) {
-		before, err := t.Writer.User(in.User)
+	return write(ctx, d, p, p.on(in.User, WriteSelf), func(t *tx) (User, error) {
+		before, err := t.userAbout(in.User, WriteUsers)
 		if err != nil {
 			return User{}, err
 		}
@@ -290,6 +309,15 @@ func (t *tx) updateUser(before User, in UserUpdate) (User, error) {
 	if in.Email != nil && in.EmailVerified == nil && FoldName(after.Email) != FoldName(before.Email) {
 		after.EmailVerified = false // it was another address that was verified
 	}
+	err := t.updateSignIn(before, in.SignIn, func() error {
+		if err := t.mayManage(); err != nil {
+			return err
+		}
+		return t.mayTouch(before.Number)
+	})
+	if err != nil {
+		return User{}, err
+	}
 	same := reflect.DeepEqual(before, after)
 	if same && len(in.Credentials) == 0 {
 		return before, nil
@@ -299,6 +327,12 @@ func (t *tx) updateUser(before User, in UserUpdate) (User, error) {
 	}
 	if err := t.mayTouch(before.Number); err != nil {
 		return User{}, err
+	}
+	if before.Suspended != after.Suspended || !before.Expires.Equal(after.Expires) ||
+		!before.EmailVerified && after.EmailVerified || !maps.Equal(before.Externals, after.Externals) {
+		if err := t.mayManage(); err != nil { // nobody decides that of itself
+			return User{}, err
+		}
 	}
 	if err := t.replaceCredentials(before, in.Credentials); err != nil || same {
 		return before, err
@@ -324,6 +358,15 @@ func (t *tx) replaceCredentials(u User, list []Credential) error {
 		}
 	}
 	return t.insertCredentials(u, list)
+}
+
+// mayManage refuses a principal that does not hold [WriteUsers] but may change
+// itself.
+func (l *look) mayManage() error {
+	if err := l.p.may(WriteUsers); err != nil {
+		return err
+	}
+	return l.authorize(WriteUsers)
 }
 
 // patched returns a with the keys of patch set or removed, dialect by dialect.
@@ -357,11 +400,11 @@ type Deletion struct {
 }
 
 // DeleteUser deletes a user with its memberships and credentials. It needs
-// [WriteUsers] and whatever the user holds. Its name may be used again; its id,
+// [WriteUsers] and whatever the user holds; a user may delete itself. Its name may be used again; its id,
 // number and code are not.
 func (d *Directory) DeleteUser(ctx context.Context, p Principal, in Deletion) (Answer[User], error) {
-	return write(ctx, d, p, WriteUsers, func(t *tx) (User, error) {
-		u, err := t.Writer.User(in.Ref)
+	return write(ctx, d, p, WriteSelf, func(t *tx) (User, error) {
+		u, err := t.userAbout(in.Ref, WriteUsers)
 		if err != nil {
 			return User{}, err
 		}

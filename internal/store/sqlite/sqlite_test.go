@@ -401,7 +401,7 @@ func TestADeletedTenantLeavesGravesAlone(t *testing.T) {
 		_, err := s.Update(ctx, in, directory.Author{}, func(w directory.Writer) error {
 			u := directory.User{Name: "ann", Email: in.String() + "@example.com", EmailVerified: true, Externals: map[string]string{"a": "b"}}
 			g := directory.Group{Name: "g"}
-			if err := errors.Join(w.InsertUser(&u), w.InsertGroup(&g), w.InsertCredential(&directory.Credential{Kind: "k", Hash: in[:]}),
+			if err := errors.Join(w.InsertUser(&u), w.PutSignIn(u, directory.SignIn{}, directory.SignIn{Failures: 1}), w.InsertGroup(&g), w.InsertCredential(&directory.Credential{Kind: "k", Hash: in[:]}),
 				w.Remember(id.New[id.Credential](), "key", directory.Kept{Answer: []byte("a")})); err != nil {
 				return err
 			}

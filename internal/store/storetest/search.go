@@ -319,12 +319,14 @@ var bothFields = []directory.Field{
 
 var userFields = append([]directory.Field{
 	directory.FieldEmail, directory.FieldEmailVerified, directory.FieldGivenName, directory.FieldFamilyName,
-	directory.FieldDisplayName, directory.FieldSuspended, directory.FieldExpires,
+	directory.FieldDisplayName, directory.FieldSuspended, directory.FieldExpires, directory.FieldLocked, directory.FieldMustChange,
+	directory.FieldChangeEvery, directory.FieldLastSuccess, directory.FieldLastFailure, directory.FieldPasswordSet,
+	directory.FieldSuccesses, directory.FieldFailures, directory.FieldStreak,
 }, bothFields...)
 
 var groupFields = append([]directory.Field{directory.FieldDescription, directory.FieldBuiltIn}, bothFields...)
 
-func sampleUser(u directory.User) sample {
+func sampleUser(u directory.User, s directory.SignIn) sample {
 	fold := directory.FoldName
 	return sample{u.Number, map[directory.Field]any{
 		directory.FieldID: [16]byte(u.ID), directory.FieldNumber: int64(u.Number), directory.FieldCode: u.Code, directory.FieldName: fold(u.Name),
@@ -332,6 +334,9 @@ func sampleUser(u directory.User) sample {
 		directory.FieldEmail: fold(u.Email), directory.FieldEmailVerified: u.EmailVerified, directory.FieldGivenName: fold(u.GivenName),
 		directory.FieldFamilyName: fold(u.FamilyName), directory.FieldDisplayName: fold(u.DisplayName),
 		directory.FieldSuspended: u.Suspended, directory.FieldExpires: u.Expires,
+		directory.FieldLocked: s.Locked, directory.FieldMustChange: s.MustChange, directory.FieldChangeEvery: int64(s.ChangeEvery),
+		directory.FieldLastSuccess: s.LastSuccess, directory.FieldLastFailure: s.LastFailure, directory.FieldPasswordSet: s.Changed,
+		directory.FieldSuccesses: s.Successes, directory.FieldFailures: s.Failures, directory.FieldStreak: s.Streak,
 	}}.own(u.Externals, u.Attributes)
 }
 
@@ -364,7 +369,16 @@ var searches = []testCase{
 			}
 			samples := make([]sample, len(users))
 			for i, u := range users {
-				samples[i] = sampleUser(u)
+				var s directory.SignIn
+				if rapid.Bool().Draw(rt, "tried") {
+					s = directory.SignIn{
+						Successes: rapid.Int64Range(0, 2).Draw(rt, "successes"), Failures: 1, Streak: rapid.Int64Range(0, 1).Draw(rt, "streak"),
+						LastSuccess: drawMoment(rt, "success"), LastFailure: drawMoment(rt, "failure"), Changed: drawMoment(rt, "set"),
+						Locked: rapid.Bool().Draw(rt, "locked"), MustChange: rapid.Bool().Draw(rt, "must"), ChangeEvery: rapid.IntRange(0, 2).Draw(rt, "every"),
+					}
+					w.update(t, func(wr directory.Writer) error { return wr.PutSignIn(u, directory.SignIn{}, s) })
+				}
+				samples[i] = sampleUser(u, s)
 			}
 			q := directory.Search{Filter: drawFilter(rt, samples, directory.UserField, userFields, 3), Order: drawOrder(rt, userFields), At: start}
 			if err := w.asked(t, func(r directory.Reader) error { return searchesAgree(r.FindUsers, q, samples) }); err != nil {
@@ -495,6 +509,71 @@ var searches = []testCase{
 		}
 	}},
 }
+
+var signIns = []testCase{
+	{"how a user signs in is kept, and what was decided is recorded", func(w *world) {
+		t := w.tenant("one")
+		u := w.user(t, directory.User{Name: "ann", Suspended: true, Expires: start.Add(time.Hour)})
+		other := w.user(t, directory.User{Name: "bob"})
+		read := func() map[id.Number]directory.SignIn {
+			return get(w, t, func(r directory.Reader) (map[id.Number]directory.SignIn, error) {
+				return r.SignIns([]id.Number{u.Number, other.Number, 99})
+			})
+		}
+		w.same("nobody tried", read(), map[id.Number]directory.SignIn{})
+		before := w.revision(t)
+		tried := directory.SignIn{Successes: 1, Failures: 2, Streak: 3, LastSuccess: start, LastFailure: start.Add(time.Microsecond), Changed: start.Add(time.Second)}
+		w.update(t, func(wr directory.Writer) error { return wr.PutSignIn(u, directory.SignIn{}, tried) })
+		w.same("counters", read(), map[id.Number]directory.SignIn{u.Number: tried})
+		w.same("the revision after counting", w.revision(t), before)
+		decided := tried
+		decided.Locked, decided.MustChange, decided.ChangeEvery = true, true, 90
+		w.update(t, func(wr directory.Writer) error { return wr.PutSignIn(u, tried, decided) })
+		w.same("what was decided", read(), map[id.Number]directory.SignIn{u.Number: decided})
+		log := w.commits(t, before)
+		if len(log) != 1 || len(log[0].Changes) != 1 {
+			w.Fatalf("the log says %+v", log)
+		}
+		c := log[0].Changes[0]
+		if c.Kind != directory.UserUpdated || c.Number != u.Number || c.ID != [16]byte(u.ID) || !c.Suspended || !c.Expires.Equal(u.Expires) || c.After["locked"] != true {
+			w.Fatalf("the record is %+v", c)
+		}
+		w.refused(t, errUndone, func(wr directory.Writer) error {
+			if err := wr.PutSignIn(u, decided, directory.SignIn{}); err != nil {
+				return err
+			}
+			return errUndone
+		})
+		w.same("after a refusal", read(), map[id.Number]directory.SignIn{u.Number: decided})
+		w.update(t, func(wr directory.Writer) error { return wr.DeleteUser(u) })
+		w.same("after its end", read(), map[id.Number]directory.SignIn{})
+	}},
+
+	{"a login is a name, or else an address", func(w *world) {
+		t := w.tenant("one")
+		ann := w.user(t, directory.User{Name: "ann", Email: "Ann@example.com"})
+		bob := w.user(t, directory.User{Name: "bob@example.com", Email: "other@example.com"})
+		eve := w.user(t, directory.User{Name: "eve", Email: "BOB@example.com"})
+		numbers := get(w, t, func(r directory.Reader) ([]id.Number, error) {
+			return r.UserNumbers([]directory.Ref{directory.ByLogin("ANN@example.com"), directory.ByLogin("nobody"), directory.ByLogin("Bob@example.com"), directory.ByLogin("eve"), directory.ByName("ann")})
+		})
+		w.same("the users", numbers, []id.Number{ann.Number, 0, bob.Number, eve.Number, ann.Number})
+		for login, want := range map[string]id.Number{"ann": ann.Number, "ann@example.com": ann.Number, "bob@example.com": bob.Number} {
+			u := get(w, t, func(r directory.Reader) (directory.User, error) { return r.User(directory.ByLogin(login)) })
+			w.same(login, u.Number, want)
+			alone := get(w, t, func(r directory.Reader) ([]id.Number, error) {
+				return r.UserNumbers([]directory.Ref{directory.ByLogin(login)})
+			})
+			w.same(login+" alone", alone, []id.Number{want})
+		}
+		_, err := try(w, t, func(r directory.Reader) (directory.User, error) {
+			return r.User(directory.ByLogin("nobody@example.com"))
+		})
+		w.is(err, directory.ErrNoUser)
+	}},
+}
+
+var errUndone = &directory.Error{Kind: directory.Conflict, Code: "undone"}
 
 // asked runs questions in a view and returns what fn says.
 func (w *world) asked(t id.Tenant, fn func(directory.Reader) error) error {

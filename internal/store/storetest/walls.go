@@ -39,6 +39,7 @@ func (w *world) twin(mark string, like *twin) twin {
 		}
 		t.key.User = t.ann.ID
 		return errors.Join(wr.InsertCredential(&t.key), wr.Remember(t.key.ID, "key", directory.Kept{Answer: []byte(mark)}),
+			wr.PutSignIn(t.ann, directory.SignIn{}, directory.SignIn{Successes: 1, Locked: true}),
 			insertEdges(wr, []directory.Edge{in(1, 1), in(2, 1), within(1, 2)}, directory.Standing{Reason: mark, Source: mark}))
 	})
 	return t
@@ -55,7 +56,7 @@ func (w *world) everything(t id.Tenant, key id.Credential) string {
 	err := w.store.View(w.Context(), t, func(r directory.Reader) error {
 		b.Reset()
 		for _, err := range []error{
-			say(r.Revision()), say(r.Tenant()), say(r.Shape()), say(r.ListUsers(directory.UserFilter{}, 0, 100)),
+			say(r.Revision()), say(r.Tenant()), say(r.Shape()), say(r.SignIns([]id.Number{1, 2})), say(r.ListUsers(directory.UserFilter{}, 0, 100)),
 			say(r.ListGroups(directory.GroupFilter{}, 0, 100)), say(r.Granting()), say(r.Credentials(directory.CredentialQuery{}, 0, 100)),
 			say(r.Memberships(directory.MembershipQuery{Group: 1, Limit: 100})), say(r.Memberships(directory.MembershipQuery{Group: 2, Limit: 100})),
 			say(r.MembersOf(2, start, 0, 100)), say(r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByEmail("ann@example.com")})),
@@ -116,6 +117,7 @@ var walls = []testCase{
 				return r.GroupNumbers([]directory.Ref{directory.ByCode(b.g.Code), directory.ByCode(b.top.Code)})
 			}},
 			"ListGroups": {own: func(r directory.Reader) (any, error) { return r.ListGroups(directory.GroupFilter{}, 0, 100) }},
+			"SignIns":    {own: func(r directory.Reader) (any, error) { return r.SignIns([]id.Number{1, 2}) }},
 			"FindUsers": {own: func(r directory.Reader) (any, error) {
 				hits, err := r.FindUsers(directory.Search{Within: []id.Number{1}, Without: []id.Number{3}, At: start, Limit: 100, Offset: 1, Total: true})
 				return append(hits.Numbers, id.Number(hits.Total)), err
@@ -186,7 +188,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name
@@ -278,6 +280,9 @@ var walls = []testCase{
 					return fmt.Errorf("the other tenant's credential was found: %v", err)
 				}
 				return nil
+			},
+			"PutSignIn": func(wr directory.Writer) error {
+				return wr.PutSignIn(b.ann, directory.SignIn{}, directory.SignIn{Failures: 7, MustChange: true})
 			},
 			"DeleteCredential": func(wr directory.Writer) error { return wr.DeleteCredential(b.key) },
 			"DeleteEdges":      func(wr directory.Writer) error { return wr.DeleteEdges(append(edge, in(2, 1))) },

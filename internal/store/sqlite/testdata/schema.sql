@@ -125,6 +125,20 @@ CREATE TABLE persons (
   code       INTEGER NOT NULL UNIQUE,
   email_fold TEXT UNIQUE
 ) WITHOUT ROWID;
+CREATE TABLE signins (
+  tenant       INTEGER NOT NULL,
+  number       INTEGER NOT NULL,
+  successes    INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
+  streak       INTEGER NOT NULL,
+  last_success INTEGER NOT NULL,
+  last_failure INTEGER NOT NULL,
+  changed      INTEGER NOT NULL,
+  locked       INTEGER NOT NULL,
+  must_change  INTEGER NOT NULL,
+  change_every INTEGER NOT NULL,
+  PRIMARY KEY (tenant, number)
+) WITHOUT ROWID;
 CREATE TABLE sqlite_sequence(name,seq);
 CREATE TABLE tenants (
   pk          INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: graves keep it

@@ -1,0 +1,16 @@
+-- How users sign in: counters and what administrators decide about it. A user
+-- without a row never tried.
+CREATE TABLE signins (
+  tenant       INTEGER NOT NULL,
+  number       INTEGER NOT NULL,
+  successes    INTEGER NOT NULL,
+  failures     INTEGER NOT NULL,
+  streak       INTEGER NOT NULL,
+  last_success INTEGER NOT NULL,
+  last_failure INTEGER NOT NULL,
+  changed      INTEGER NOT NULL,
+  locked       INTEGER NOT NULL,
+  must_change  INTEGER NOT NULL,
+  change_every INTEGER NOT NULL,
+  PRIMARY KEY (tenant, number)
+) WITHOUT ROWID;
