@@ -2,7 +2,7 @@
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build test race lint bench soak patroni
+.PHONY: build test test-clients race lint bench soak patroni
 
 build:
 	go build -o roster ./cmd/roster
@@ -10,6 +10,11 @@ build:
 # Needs the Go module proxy and nothing else: no service, no network.
 test:
 	go test ./...
+
+# The official clients of the dialects, each against a server of its own. Needs
+# node, npm and its registry.
+test-clients:
+	@set -e; for run in internal/dialect/*/clienttest/run; do echo "== $$run"; "$$run"; done
 
 # The race detector needs cgo, and so a C compiler.
 race:

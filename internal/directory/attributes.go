@@ -34,9 +34,12 @@ func (a Attributes) In(dialect string) map[string]any {
 }
 
 // Holds reports whether every value of patch is what a has already; a nil value
-// is one that is not there.
+// is one that is not there, and so is a nil dialect.
 func (a Attributes) Holds(patch Attributes) bool {
 	for dialect, values := range patch {
+		if values == nil && len(a.In(dialect)) > 0 {
+			return false
+		}
 		values, _ := values.(map[string]any)
 		for key, value := range values {
 			if !sameValue(a.In(dialect)[key], value) {

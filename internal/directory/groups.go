@@ -23,7 +23,7 @@ type NewGroup struct {
 	Attributes  Attributes
 
 	// UniqueName refuses a name that another group bears, for dialects that
-	// promise it; in the core names may repeat.
+	// promise it, and a blank one; in the core names may repeat and be empty.
 	UniqueName bool
 }
 
@@ -35,6 +35,11 @@ func (d *Directory) CreateGroup(ctx context.Context, p Principal, in NewGroup) (
 	}
 	if err := checkGroup(g); err != nil {
 		return Answer[Group]{}, err
+	}
+	if in.UniqueName {
+		if err := checkName("name", g.Name); err != nil {
+			return Answer[Group]{}, err
+		}
 	}
 	if err := p.mayName(in.Code); err != nil {
 		return Answer[Group]{}, err
@@ -162,6 +167,9 @@ func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate
 			}
 		}
 		if in.UniqueName && in.Name != nil {
+			if err := checkName("name", after.Name); err != nil {
+				return Group{}, err
+			}
 			if err := t.nameFree(after.Name, before.Number); err != nil {
 				return Group{}, err
 			}

@@ -243,6 +243,7 @@ type UserUpdate struct {
 
 	// Attributes replaces, for each dialect in it, the values of the keys named;
 	// a nil value removes the key.
+	// A nil dialect removes all of its keys.
 	Attributes Attributes
 
 	// Derive, unless nil, makes further attributes out of the user as it is. It
@@ -254,6 +255,9 @@ type UserUpdate struct {
 	Credentials []Credential
 
 	SignIn SignInUpdate
+
+	// Manage asks for [WriteUsers] also of who changes itself.
+	Manage bool
 }
 
 // UpdateUser changes a user. It needs [WriteUsers] and whatever the user holds.
@@ -266,6 +270,9 @@ func (d *Directory) UpdateUser(ctx context.Context, p Principal, in UserUpdate) 
 	}
 	return write(ctx, d, p, p.on(in.User, WriteSelf), func(t *tx) (User, error) {
 		before, err := t.userAbout(in.User, WriteUsers)
+		if err == nil && in.Manage {
+			err = t.mayManage()
+		}
 		if err != nil {
 			return User{}, err
 		}
@@ -372,6 +379,10 @@ func (l *look) mayManage() error {
 // patched returns a with the keys of patch set or removed, dialect by dialect.
 func (a Attributes) patched(patch Attributes) Attributes {
 	for dialect, values := range patch {
+		if values == nil {
+			a = a.Clone()
+			delete(a, dialect)
+		}
 		values, _ := values.(map[string]any)
 		for key, value := range values {
 			a = a.With(dialect, key, value)

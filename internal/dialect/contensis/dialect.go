@@ -55,8 +55,37 @@ func (c *contensis) routes() []dialect.Route {
 		{Method: http.MethodPost, Pattern: tokenPath, Public: "credentials are exchanged for a token here", Handler: c.token},
 	}
 	for _, row := range []dialect.Route{
-		{Method: http.MethodPut, Pattern: "/api/management/security/groups/{group}/users/{user}", Grant: directory.WriteMembers, Handler: c.addUser},
+		{Method: http.MethodGet, Pattern: "/api/management/security/users", Grant: directory.ReadUsers, Handler: c.listUsers},
+		{Method: http.MethodPost, Pattern: "/api/management/security/users", Grant: directory.WriteUsers, Handler: c.createUser},
+		{Method: http.MethodGet, Pattern: "/api/management/security/users/search", Grant: directory.ReadUsers, Handler: c.listUsers},
+		{Method: http.MethodPost, Pattern: "/api/management/security/users/search", Grant: directory.ReadUsers, Handler: c.searchUsers},
+		// A user may do these to itself, so the bound of the credential is all
+		// that can be asked for here.
+		{Method: http.MethodGet, Pattern: "/api/management/security/users/{user}", Grant: directory.ReadSelf, Handler: c.getUser},
+		{Method: http.MethodPut, Pattern: "/api/management/security/users/{user}", Grant: directory.WriteSelf, Handler: c.updateUser},
+		{Method: http.MethodPatch, Pattern: "/api/management/security/users/{user}", Grant: directory.WriteSelf, Handler: c.updateUser},
+		{Method: http.MethodDelete, Pattern: "/api/management/security/users/{user}", Grant: directory.WriteSelf, Handler: c.deleteUser},
+		{Method: http.MethodPost, Pattern: "/api/management/security/users/{user}/credentials/password", Grant: directory.WriteSelf, Handler: c.setPassword},
+		{Method: http.MethodPost, Pattern: "/api/management/security/users/{user}/actions", Grant: directory.WriteUsers, Handler: c.act},
+		{Method: http.MethodGet, Pattern: "/api/management/security/users/{user}/groups", Grant: directory.ReadSelf, Handler: c.listUserGroups},
+		{Method: http.MethodHead, Pattern: "/api/management/security/users/{user}/groups/{groups}", Grant: directory.ReadSelf, Handler: c.isInGroups},
+
+		{Method: http.MethodGet, Pattern: "/api/management/security/groups", Grant: directory.ReadGroups, Handler: c.listGroups},
+		{Method: http.MethodPost, Pattern: "/api/management/security/groups", Grant: directory.WriteGroups, Handler: c.createGroup},
+		{Method: http.MethodGet, Pattern: "/api/management/security/groups/{group}", Grant: directory.ReadGroups, Handler: c.getGroup},
+		{Method: http.MethodPut, Pattern: "/api/management/security/groups/{group}", Grant: directory.WriteGroups, Handler: c.updateGroup},
+		{Method: http.MethodDelete, Pattern: "/api/management/security/groups/{group}", Grant: directory.WriteGroups, Handler: c.deleteGroup},
+
+		{Method: http.MethodGet, Pattern: "/api/management/security/groups/{group}/users", Grant: directory.ReadMembers, Handler: c.listMembers},
 		{Method: http.MethodPost, Pattern: "/api/management/security/groups/{group}/users", Grant: directory.WriteMembers, Handler: c.addUsers},
+		{Method: http.MethodPut, Pattern: "/api/management/security/groups/{group}/users/{user}", Grant: directory.WriteMembers, Handler: c.addMember},
+		{Method: http.MethodDelete, Pattern: "/api/management/security/groups/{group}/users/{user}", Grant: directory.WriteMembers, Handler: c.removeMember},
+		{Method: http.MethodHead, Pattern: "/api/management/security/groups/{group}/users/{user}", Grant: directory.ReadSelf, Handler: c.hasUser},
+
+		{Method: http.MethodGet, Pattern: "/api/management/security/groups/{group}/groups", Grant: directory.ReadMembers, Handler: c.listChildren},
+		{Method: http.MethodPost, Pattern: "/api/management/security/groups/{group}/groups", Grant: directory.WriteMembers, Handler: c.addChildren},
+		{Method: http.MethodPut, Pattern: "/api/management/security/groups/{group}/groups/{child}", Grant: directory.WriteMembers, Handler: c.addMember},
+		{Method: http.MethodDelete, Pattern: "/api/management/security/groups/{group}/groups/{child}", Grant: directory.WriteMembers, Handler: c.removeMember},
 	} {
 		alias := row
 		alias.Pattern = short + strings.TrimPrefix(row.Pattern, management)

@@ -2,7 +2,6 @@ package contensis
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"net/url"
@@ -134,7 +133,7 @@ func (c *contensis) byClient(r *http.Request, form url.Values) (signIn, error) {
 	if err != nil {
 		return signIn{}, err
 	}
-	found, err := c.authn.Verify(r.Context(), authn.ContensisClient, secret)
+	found, err := c.authn.Client(r.Context(), authn.ContensisClient, client, secret, wire.CutHost(r.RemoteAddr))
 	switch {
 	case errors.Is(err, authn.ErrInactive):
 		return signIn{}, refused(directory.Unauthenticated, invalidGrant, "", err)
@@ -143,7 +142,7 @@ func (c *contensis) byClient(r *http.Request, form url.Values) (signIn, error) {
 	case err != nil:
 		return signIn{}, err
 	// A client of the platform belongs to no tenant that it could sign in to.
-	case subtle.ConstantTimeCompare([]byte(found.Handle), []byte(client)) != 1 || found.Tenant.IsZero():
+	case found.Tenant.IsZero():
 		return signIn{}, refused(directory.Unauthenticated, invalidClient, "", authn.ErrUnknown)
 	}
 	p, err := c.principal(r, found)
@@ -160,13 +159,9 @@ func (c *contensis) byPassword(r *http.Request, form url.Values) (signIn, error)
 	if err != nil {
 		return signIn{}, err
 	}
-	user, err := c.signInName(r.Context(), tenant, username)
-	if err != nil {
-		return signIn{}, err
-	}
-	_, found, err := c.authn.Password(r.Context(), tenant, user, password, wire.CutHost(r.RemoteAddr))
+	_, found, err := c.authn.Password(r.Context(), tenant, directory.ByLogin(username), password, wire.CutHost(r.RemoteAddr))
 	switch {
-	case errors.Is(err, authn.ErrSuspended):
+	case errors.Is(err, authn.ErrSuspended), errors.Is(err, authn.ErrLocked):
 		return signIn{}, refused(directory.Unauthenticated, invalidGrant, "", err)
 	case errors.Is(err, directory.Unauthenticated):
 		return signIn{}, refused(directory.Unauthenticated, incorrectPassword, "", err)
@@ -175,25 +170,6 @@ func (c *contensis) byPassword(r *http.Request, form url.Values) (signIn, error)
 	}
 	p, err := c.principal(r, found)
 	return signIn{p: p, until: found.Expires}, err
-}
-
-// signInName returns what a user signs in with: a username or, if nobody bears
-// that, an e-mail address. It looks before the password is verified, because
-// that counts failures: trying both there would count the first one against
-// whoever signs in by address.
-func (c *contensis) signInName(ctx context.Context, tenant id.Tenant, username string) (directory.Ref, error) {
-	byName := directory.ByName(username)
-	if !directory.IsEmail(username) {
-		return byName, nil
-	}
-	_, _, err := c.d.PasswordOf(ctx, tenant, byName, authn.Password)
-	switch {
-	case err == nil, errors.Is(err, directory.NotFound) && directory.CodeOf(err) != directory.ErrNoUser.Code:
-		return byName, nil
-	case errors.Is(err, directory.NotFound):
-		return directory.ByEmail(username), nil
-	}
-	return byName, err
 }
 
 // byRefreshToken signs in whoever holds a refresh token. What is issued hangs on
@@ -230,8 +206,8 @@ func (c *contensis) issue(ctx context.Context, s signIn, kind directory.Credenti
 	_, err = c.d.Issue(ctx, s.p, directory.NewCredential{
 		Kind: kind, Name: s.p.Name, Grants: directory.InTenant, Expires: expires, Hash: hash,
 	})
-	if errors.Is(err, directory.NotFound) {
-		// It was revoked after it was verified.
+	if errors.Is(err, directory.NotFound) || errors.Is(err, authn.ErrLocked) {
+		// It was revoked after it was verified, or the user's account is locked.
 		err = refused(directory.Unauthenticated, invalidGrant, "", err)
 	}
 	return secret, expires, err

@@ -1,12 +1,11 @@
 package contensis
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"roster/internal/directory"
-	"roster/internal/id"
 	"roster/internal/wire"
 )
 
@@ -44,8 +43,151 @@ type tokenFailure struct {
 	Description string `json:"error_description,omitempty"`
 }
 
-// readUserIDs reads the body of a bulk operation: an array of user GUIDs.
-func readUserIDs(w http.ResponseWriter, r *http.Request) ([]id.User, error) {
+// pagedList is one page of a list (section 2.3). All five keys are always there.
+type pagedList[T any] struct {
+	PageIndex  int `json:"pageIndex"`
+	PageSize   int `json:"pageSize"`
+	TotalCount int `json:"totalCount"`
+	PageCount  int `json:"pageCount"`
+	Items      []T `json:"items"`
+}
+
+// user is the model of section 2.1. Clients need every key of it.
+type user struct {
+	ID          string         `json:"id"`
+	Username    string         `json:"username"`
+	Email       *string        `json:"email"`
+	FirstName   *string        `json:"firstName"`
+	LastName    *string        `json:"lastName"`
+	Timezone    any            `json:"timezone"`
+	Language    any            `json:"language"`
+	AvatarURL   any            `json:"avatarUrl,omitempty"`
+	Custom      map[string]any `json:"custom"` // never null
+	Credentials credentials    `json:"credentials"`
+	Status      status         `json:"status"`
+
+	Created         string  `json:"created"`
+	Modified        string  `json:"modified"`
+	LastLogin       *string `json:"lastLogin"`
+	LastFailedLogin *string `json:"lastFailedLogin"`
+	Expiry          *string `json:"expiry"`
+	PasswordChanged *string `json:"passwordChanged"`
+
+	OptOutOfNotifications bool `json:"optOutOfNotifications"`
+
+	FailedLoginAttempts                 int64 `json:"failedLoginAttempts"`
+	FailedLoginAttemptsSinceLastSuccess int64 `json:"failedLoginAttemptsSinceLastSuccess"`
+	SuccessfulLoginAttempts             int64 `json:"successfulLoginAttempts"`
+}
+
+type credentials struct {
+	PasswordChangeFrequency int      `json:"passwordChangeFrequency"` // days
+	Provider                provider `json:"provider"`
+}
+
+type provider struct {
+	Type string `json:"type"`
+	Name string `json:"name"`
+}
+
+type status struct {
+	Suspended             bool `json:"suspended"`
+	Locked                bool `json:"locked"`
+	PasswordResetRequired bool `json:"passwordResetRequired"`
+}
+
+// group is the model of section 2.2.
+type group struct {
+	ID              string         `json:"id"`
+	Name            string         `json:"name"`
+	Description     *string        `json:"description"`
+	Type            string         `json:"type"`
+	Custom          map[string]any `json:"custom"` // never null
+	UserCount       int            `json:"userCount"`
+	ChildGroupCount int            `json:"childGroupCount"`
+	EmailDomains    []string       `json:"autoMembershipEmailDomains"`
+	Created         string         `json:"created"`
+	Modified        string         `json:"modified"`
+}
+
+// Where the directory keeps what it has no field for.
+const (
+	ownAttributes    = name
+	customAttributes = name + "_custom"
+)
+
+// attributes of ours that are no custom fields.
+const (
+	attrTimezone = "timezone"
+	attrLanguage = "language"
+	attrAvatar   = "avatarUrl"
+	attrOptOut   = "optOutOfNotifications"
+	attrType     = "type" // of a group, if it is external
+)
+
+// The types of group (section 2.2).
+const (
+	typeBuiltIn  = "sys"
+	typeOwn      = "contensis"
+	typeExternal = "external"
+)
+
+func newUser(u directory.User, s directory.SignIn, now time.Time) user {
+	own := u.Attributes.In(ownAttributes)
+	optOut, _ := own[attrOptOut].(bool)
+	return user{
+		ID: u.ID.String(), Username: u.Name, Email: textOrNull(u.Email), FirstName: textOrNull(u.GivenName), LastName: textOrNull(u.FamilyName),
+		Timezone: own[attrTimezone], Language: own[attrLanguage], AvatarURL: own[attrAvatar], Custom: custom(u.Attributes),
+		Credentials: credentials{PasswordChangeFrequency: s.ChangeEvery, Provider: provider{Type: typeOwn, Name: typeOwn}},
+		Status:      status{Suspended: !u.ActiveAt(now), Locked: s.Locked, PasswordResetRequired: s.MustChange},
+		Created:     moment(u.Created), Modified: moment(u.Modified), LastLogin: momentOrNull(s.LastSuccess), LastFailedLogin: momentOrNull(s.LastFailure),
+		Expiry: momentOrNull(u.Expires), PasswordChanged: momentOrNull(s.Changed), OptOutOfNotifications: optOut,
+		FailedLoginAttempts: s.Failures, FailedLoginAttemptsSinceLastSuccess: s.Streak, SuccessfulLoginAttempts: s.Successes,
+	}
+}
+
+func newGroup(g directory.Group, n directory.MemberCount) group {
+	kind := typeOwn
+	if g.Attributes.In(ownAttributes)[attrType] == typeExternal {
+		kind = typeExternal
+	}
+	if g.BuiltIn {
+		kind = typeBuiltIn
+	}
+	return group{
+		ID: g.ID.String(), Name: g.Name, Description: textOrNull(g.Description), Type: kind, Custom: custom(g.Attributes),
+		UserCount: n.Users, ChildGroupCount: n.Groups, Created: moment(g.Created), Modified: moment(g.Modified),
+	}
+}
+
+func custom(a directory.Attributes) map[string]any {
+	if m := a.In(customAttributes); m != nil {
+		return m
+	}
+	return map[string]any{}
+}
+
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// moment is a date as clients read it: UTC, up to milliseconds, without zeros at
+// the end (section 2.1).
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999Z") }
+
+func momentOrNull(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	s := moment(t)
+	return &s
+}
+
+// readJSON reads a body that is said to be JSON, or not said to be anything.
+func readJSON(w http.ResponseWriter, r *http.Request) (any, error) {
 	if !bearsJSON(r) {
 		return nil, malformed("body.type", "The body must be JSON: set Content-Type to application/json.")
 	}
@@ -53,28 +195,9 @@ func readUserIDs(w http.ResponseWriter, r *http.Request) ([]id.User, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := wire.Lenient(body)
-	if err != nil {
-		return nil, err
-	}
-	list, ok := v.([]any)
-	if !ok {
-		return nil, malformed("body.shape", "The body must be an array of user ids.")
-	}
-	users := make([]id.User, len(list))
-	for i, item := range list {
-		text, _ := item.(string)
-		guid, ok := parseGUID(text)
-		if !ok {
-			return nil, malformed("body.shape", fmt.Sprintf("Item %d of the array is not a GUID.", i+1))
-		}
-		users[i] = id.User(guid)
-	}
-	return users, nil
+	return wire.Lenient(body)
 }
 
-// bearsJSON reports whether the body is said to be JSON, or not said to be
-// anything.
 func bearsJSON(r *http.Request) bool {
 	if r.Header.Get("Content-Type") == "" {
 		return true
