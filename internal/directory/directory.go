@@ -26,6 +26,7 @@ type Directory struct {
 	known       atomic.Int64
 	privileges  sync.Map // id.Tenant → *privileges
 	tenantNames sync.Map // folded name → knownTenant
+	seeded      sync.Map // id.Tenant → true: it has its built-in groups
 	loading     sync.WaitGroup
 	loads       chan struct{} // one slot for each load that may run at once
 	closed      context.Context

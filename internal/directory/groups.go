@@ -19,6 +19,7 @@ type NewGroup struct {
 	Description string
 	Grants      Grants
 	BuiltIn     bool
+	Joins       Joins
 	Externals   map[string]string
 	Attributes  Attributes
 
@@ -27,11 +28,12 @@ type NewGroup struct {
 	UniqueName bool
 }
 
-// CreateGroup makes a group. It needs [WriteGroups] and whatever it grants.
+// CreateGroup makes a group. It needs [WriteGroups] and whatever it grants, and
+// [WriteMembers] for one that users join.
 func (d *Directory) CreateGroup(ctx context.Context, p Principal, in NewGroup) (Answer[Group], error) {
 	g := Group{
 		ID: in.ID, Number: in.Number, Code: in.Code, Name: in.Name, Description: in.Description,
-		Grants: in.Grants, BuiltIn: in.BuiltIn, Externals: in.Externals, Attributes: in.Attributes,
+		Grants: in.Grants, BuiltIn: in.BuiltIn, Joins: in.Joins, Externals: in.Externals, Attributes: in.Attributes,
 	}
 	if err := checkGroup(g); err != nil {
 		return Answer[Group]{}, err
@@ -44,7 +46,11 @@ func (d *Directory) CreateGroup(ctx context.Context, p Principal, in NewGroup) (
 	if err := p.mayName(in.Code); err != nil {
 		return Answer[Group]{}, err
 	}
-	return write(ctx, d, p, WriteGroups, func(t *tx) (Group, error) {
+	need := WriteGroups
+	if g.Joins.String() != "" {
+		need |= WriteMembers
+	}
+	return write(ctx, d, p, need, func(t *tx) (Group, error) {
 		g := g
 		if err := t.mustHold(g.Grants, "That group"); err != nil {
 			return Group{}, err
@@ -91,6 +97,9 @@ func checkGroup(g Group) error {
 	if g.Grants&^InTenant != 0 {
 		return invalid("grant.range", "grants", "A group cannot carry %s.", g.Grants&^InTenant)
 	}
+	if err := g.Joins.check(); err != nil {
+		return err
+	}
 	if err := checkAttributes(g.Attributes); err != nil {
 		return err
 	}
@@ -126,13 +135,15 @@ type GroupUpdate struct {
 	Name        *string
 	Description *string
 	Grants      *Grants
+	Joins       *Joins
 	Externals   *map[string]string
 	Attributes  Attributes // as in [UserUpdate]
 	UniqueName  bool       // as in [NewGroup]
 }
 
-// UpdateGroup changes a group. It needs [WriteGroups], and to change what the
-// group grants it needs what it granted and what it will.
+// UpdateGroup changes a group. It needs [WriteGroups], to change what the group
+// grants also what it granted and what it will, and to change who joins it
+// [WriteMembers] and whatever it confers.
 func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate) (Answer[Group], error) {
 	return write(ctx, d, p, WriteGroups, func(t *tx) (Group, error) {
 		before, err := t.Writer.Group(in.Group)
@@ -146,6 +157,13 @@ func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate
 		assign(&after.Name, in.Name)
 		assign(&after.Description, in.Description)
 		assign(&after.Grants, in.Grants)
+		if in.Joins != nil {
+			joins := *in.Joins
+			joins.Everyone = joins.Everyone || before.BuiltIn && before.Joins.Everyone // it is what the group is
+			if joins.String() != before.Joins.String() {
+				after.Joins = joins
+			}
+		}
 		if in.Externals != nil && !maps.Equal(*in.Externals, before.Externals) {
 			after.Externals = *in.Externals
 			if len(after.Externals) == 0 {
@@ -163,6 +181,11 @@ func (d *Directory) UpdateGroup(ctx context.Context, p Principal, in GroupUpdate
 		}
 		if after.Grants != before.Grants {
 			if err := t.mustHold(before.Grants.closed()|after.Grants.closed(), "That group"); err != nil {
+				return Group{}, err
+			}
+		}
+		if after.Joins.String() != before.Joins.String() {
+			if err := t.mayJoin(before); err != nil {
 				return Group{}, err
 			}
 		}

@@ -98,6 +98,7 @@ func (d *Directory) ChangeMembers(ctx context.Context, p Principal, in MembersCh
 			items[i].edge.Group = g.Number
 		}
 		add, remove := items[:len(in.Add)], items[len(in.Add):]
+		remove = keepEveryone(remove, func(id.Number) bool { return g.Joins.Everyone }, len(remove))
 		results, err := t.change(add, remove, in.Mode, in.Standing, in.Keep)
 		if err != nil {
 			return MembersResult{}, err
@@ -180,6 +181,15 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 					remove = append(remove, item{edge: e})
 				}
 			}
+		}
+		if len(remove) > 0 {
+			joining, err := t.Writer.Joining()
+			if err != nil {
+				return GroupsResult{}, err
+			}
+			remove = keepEveryone(remove, func(n id.Number) bool {
+				return slices.ContainsFunc(joining, func(g Group) bool { return g.Number == n && g.Joins.Everyone })
+			}, len(in.Remove))
 		}
 		results, err := t.change(add, remove, in.Mode, in.Standing, in.Keep)
 		if err != nil {

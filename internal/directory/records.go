@@ -50,6 +50,7 @@ func groupFields(g Group) map[string]any {
 	put(f, "name", g.Name)
 	put(f, "description", g.Description)
 	put(f, "grants", g.Grants.String())
+	put(f, "joins", g.Joins.String())
 	putMap(f, "external_ids", g.Externals)
 	putMap(f, "attributes", g.Attributes)
 	return f

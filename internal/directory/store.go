@@ -142,6 +142,8 @@ type Reader interface {
 
 	// Granting returns every group that carries grants.
 	Granting() ([]Group, error)
+	// Joining returns every group that new users join.
+	Joining() ([]Group, error)
 
 	Credential(id.Credential) (Credential, error)
 	// Credentials lists those of the kind (all kinds if empty), by ascending code.

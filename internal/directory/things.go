@@ -72,6 +72,7 @@ type Group struct {
 	Description string
 	Grants      Grants // what members hold by standing in it, directly or through groups
 	BuiltIn     bool   // made with the tenant; cannot be deleted
+	Joins       Joins  // who joins it when made
 	Version     int64
 	Created     time.Time
 	Modified    time.Time

@@ -121,8 +121,13 @@ func (t *tx) createUser(u User, in NewUser, batch NewUsers) (UserResult, error) 
 	for i, g := range groups {
 		edges[i] = Edge{Group: g, Member: id.UserMember(u.Number)}
 	}
-	_, err = t.InsertEdges(edges, Standing{})
-	return UserResult{User: u, Unjoined: unjoined}, err
+	if _, err := t.InsertEdges(edges, Standing{}); err != nil {
+		return UserResult{}, err
+	}
+	if err := t.updateSignIn(u, in.SignIn, anybody); err != nil {
+		return UserResult{}, err
+	}
+	return UserResult{User: u, Unjoined: unjoined}, t.autoJoin(u)
 }
 
 // joinable returns those of the groups that the principal may put somebody into,

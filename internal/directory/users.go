@@ -61,6 +61,9 @@ func (d *Directory) CreateUser(ctx context.Context, p Principal, in NewUser) (An
 		if err := t.insertCredentials(u, in.Credentials); err != nil {
 			return User{}, err
 		}
+		if err := t.autoJoin(u); err != nil {
+			return User{}, err
+		}
 		return u, t.updateSignIn(u, in.SignIn, anybody)
 	})
 }

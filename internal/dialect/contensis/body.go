@@ -120,6 +120,28 @@ func (o object) object(key string) (object, error) {
 	return newObject(o.path+key+".", v)
 }
 
+// domains returns the e-mail domains whose users join a group, nil if the name is
+// not there; null is none.
+func (o object) domains(key string) (*directory.Joins, error) {
+	v, ok := o.get(key)
+	if !ok {
+		return nil, nil
+	}
+	list, isList := v.([]any)
+	if !isList && v != nil {
+		return nil, wrongType(o.path+key, "an array of domains")
+	}
+	joins := &directory.Joins{}
+	for _, item := range list {
+		text, ok := item.(string)
+		if !ok {
+			return nil, wrongType(o.path+key, "an array of domains")
+		}
+		joins.Domains = append(joins.Domains, text)
+	}
+	return joins, nil
+}
+
 // guid returns an id, zero if the name is not there, null or empty.
 func (o object) guid(key string) (guid [16]byte, err error) {
 	s, err := o.text(key)

@@ -50,6 +50,9 @@ func (c *contensis) createGroup(w http.ResponseWriter, r *http.Request, p direct
 	if update.Description != nil {
 		in.Description = *update.Description
 	}
+	if update.Joins != nil {
+		in.Joins = *update.Joins
+	}
 	if kind, _ := body.text("type"); kind != nil && strings.EqualFold(*kind, typeExternal) {
 		in.Attributes = in.Attributes.With(ownAttributes, attrType, typeExternal)
 	}
@@ -69,6 +72,9 @@ func readGroupUpdate(body object) (in directory.GroupUpdate, err error) {
 		return in, err
 	}
 	if in.Description, err = body.text("description"); err != nil {
+		return in, err
+	}
+	if in.Joins, err = body.domains("autoMembershipEmailDomains"); err != nil {
 		return in, err
 	}
 	in.Attributes, err = body.patch()

@@ -25,6 +25,10 @@ const (
 // maxForm is how many bytes a sign-in may carry.
 const maxForm = 64 << 10
 
+// builtIns are the groups that every tenant has (section 3.3). One that did not
+// have them gets them when somebody signs in here for the first time.
+var builtIns = directory.BuiltIns{Administrators: "System Administrators", Everyone: "Everyone"}
+
 // signIn is what a grant proved.
 type signIn struct {
 	// p is who signed in; p.Credential, which tokens hang on, is what the
@@ -47,6 +51,9 @@ func (c *contensis) token(w http.ResponseWriter, r *http.Request, _ directory.Pr
 	s, err := c.signIn(r, form)
 	wire.Note(r.Context(), s.p, nil)
 	if err != nil {
+		return err
+	}
+	if err := c.d.SeedBuiltIns(r.Context(), s.p, builtIns); err != nil {
 		return err
 	}
 	answer := tokenAnswer{TokenType: "Bearer"}

@@ -291,7 +291,7 @@ var userWords = map[string]string{
 }
 
 // groupWords are those of a group.
-var groupWords = map[string]string{"attributes": "custom"}
+var groupWords = map[string]string{"attributes": "custom", "joins": "autoMembershipEmailDomains"}
 
 // inWords names the field of an error as the dialect does.
 func inWords(err error, words map[string]string) error {

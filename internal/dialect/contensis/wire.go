@@ -105,7 +105,7 @@ type group struct {
 	Custom          map[string]any `json:"custom"` // never null
 	UserCount       int            `json:"userCount"`
 	ChildGroupCount int            `json:"childGroupCount"`
-	EmailDomains    []string       `json:"autoMembershipEmailDomains"`
+	EmailDomains    any            `json:"autoMembershipEmailDomains"` // an array, or null
 	Created         string         `json:"created"`
 	Modified        string         `json:"modified"`
 }
@@ -156,8 +156,16 @@ func newGroup(g directory.Group, n directory.MemberCount) group {
 	}
 	return group{
 		ID: g.ID.String(), Name: g.Name, Description: textOrNull(g.Description), Type: kind, Custom: custom(g.Attributes),
-		UserCount: n.Users, ChildGroupCount: n.Groups, Created: moment(g.Created), Modified: moment(g.Modified),
+		UserCount: n.Users, ChildGroupCount: n.Groups, EmailDomains: domains(g.Joins), Created: moment(g.Created), Modified: moment(g.Modified),
 	}
+}
+
+// domains are those whose users join, null if there are none.
+func domains(j directory.Joins) any {
+	if len(j.Domains) == 0 {
+		return nil
+	}
+	return j.Domains
 }
 
 func custom(a directory.Attributes) map[string]any {

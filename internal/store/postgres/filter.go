@@ -21,6 +21,16 @@ type column struct {
 	key  string // the column of an index in which an empty value is NULL
 }
 
+// ofSignIn is a column of the row that not every user has.
+func ofSignIn(name string) column {
+	return column{expr: "coalesce((SELECT s." + name + " FROM signins s WHERE s.tenant = t.tenant AND s.number = t.number), 0)"}
+}
+
+func truthOfSignIn(name string) column {
+	expr := "coalesce((SELECT s." + name + " FROM signins s WHERE s.tenant = t.tenant AND s.number = t.number), false)"
+	return column{expr: expr, sort: expr + "::int::bigint"}
+}
+
 // searched is one of the two tables that searches are made in. Its alias is t
 // in every statement.
 type searched struct {
@@ -45,6 +55,15 @@ var searchedUsers = searched{nounUser, "", map[directory.Field]column{
 	directory.FieldDisplayName:   {expr: "t.display_fold"},
 	directory.FieldSuspended:     {expr: "t.suspended", sort: "t.suspended::int::bigint"},
 	directory.FieldExpires:       {expr: "t.expires"},
+	directory.FieldLocked:        truthOfSignIn("locked"),
+	directory.FieldMustChange:    truthOfSignIn("must_change"),
+	directory.FieldChangeEvery:   ofSignIn("change_every"),
+	directory.FieldLastSuccess:   ofSignIn("last_success"),
+	directory.FieldLastFailure:   ofSignIn("last_failure"),
+	directory.FieldPasswordSet:   ofSignIn("changed"),
+	directory.FieldSuccesses:     ofSignIn("successes"),
+	directory.FieldFailures:      ofSignIn("failures"),
+	directory.FieldStreak:        ofSignIn("streak"),
 }, directory.UserField}
 
 var searchedGroups = searched{nounGroup, "-", map[directory.Field]column{

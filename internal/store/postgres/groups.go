@@ -5,13 +5,14 @@ import (
 	"roster/internal/id"
 )
 
-const groupColumns = "id, number, code, name, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes"
+const groupColumns = "id, number, code, name, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes, joins"
 
 func scanGroup(row scanner) (directory.Group, error) {
 	var g directory.Group
 	var number, grants, created, modified, createdIn, modifiedIn int64
 	var externals, attributes *string
-	err := row.Scan((*[16]byte)(&g.ID), &number, &g.Code, &g.Name, &g.Description, &grants, &g.BuiltIn, &g.Version, &created, &modified, &createdIn, &modifiedIn, &externals, &attributes)
+	var joins string
+	err := row.Scan((*[16]byte)(&g.ID), &number, &g.Code, &g.Name, &g.Description, &grants, &g.BuiltIn, &g.Version, &created, &modified, &createdIn, &modifiedIn, &externals, &attributes, &joins)
 	if err != nil {
 		return g, err
 	}
@@ -20,6 +21,7 @@ func scanGroup(row scanner) (directory.Group, error) {
 	if g.Externals, err = decode[map[string]string](externals); err != nil {
 		return g, err
 	}
+	g.Joins = directory.ParseJoins(joins)
 	g.Attributes, err = decode[directory.Attributes](attributes)
 	return g, err
 }
@@ -76,6 +78,11 @@ func (r *reader) Granting() ([]directory.Group, error) {
 	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = $1 AND grants <> 0 ORDER BY number", r.pk)
 }
 
+// Joining implements [directory.Reader].
+func (r *reader) Joining() ([]directory.Group, error) {
+	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = $1 AND joins <> '' ORDER BY number", r.pk)
+}
+
 // InsertGroup implements [directory.Writer].
 func (w *writer) InsertGroup(g *directory.Group) error {
 	if err := w.save(); err != nil {
@@ -109,11 +116,11 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 	}
 	name := directory.FoldName(g.Name)
 	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes,
- name_sort, description_fold, attributes_fold)
- VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+ name_sort, description_fold, attributes_fold, joins)
+ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		w.pk, int64(g.Number), uuid(g.ID), g.Code, g.Name, name, g.Description, int64(g.Grants), g.BuiltIn,
 		g.Version, micros(g.Created), micros(g.Modified), w.next(), w.next(), externals, attributes,
-		directory.SortKey(name), directory.FoldName(g.Description), fold)
+		directory.SortKey(name), directory.FoldName(g.Description), fold, g.Joins.String())
 	if err != nil {
 		return err
 	}
@@ -152,9 +159,9 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 	}
 	name := directory.FoldName(after.Name)
 	err = w.c.exec(w.ctx, `UPDATE groups SET name = $3, name_fold = $4, description = $5, grants = $6, version = $7, modified = $8, modified_in = $9, externals = $10, attributes = $11,
- name_sort = $12, description_fold = $13, attributes_fold = $14 WHERE tenant = $1 AND number = $2`,
+ name_sort = $12, description_fold = $13, attributes_fold = $14, joins = $15 WHERE tenant = $1 AND number = $2`,
 		w.pk, int64(before.Number), after.Name, name, after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.next(), externals, attributes,
-		directory.SortKey(name), directory.FoldName(after.Description), fold)
+		directory.SortKey(name), directory.FoldName(after.Description), fold, after.Joins.String())
 	if err != nil {
 		return err
 	}

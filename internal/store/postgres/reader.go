@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -129,6 +130,33 @@ func scanNumber(row scanner) (id.Number, error) {
 	var n int64
 	err := row.Scan(&n)
 	return id.Number(n), err
+}
+
+// logins resolves refs of which some are names or else addresses: all as names,
+// and what is nobody's name as an address.
+func (r *reader) logins(refs []directory.Ref) ([]id.Number, error) {
+	names := slices.Clone(refs)
+	for i, ref := range refs {
+		if name, _, ok := ref.Login(); ok {
+			names[i] = name
+		}
+	}
+	out, err := r.numbers(nounUser, names)
+	if err != nil {
+		return nil, err
+	}
+	var emails []directory.Ref
+	var places []int
+	for i, ref := range refs {
+		if _, email, ok := ref.Login(); ok && out[i] == 0 {
+			emails, places = append(emails, email), append(places, i)
+		}
+	}
+	found, err := r.numbers(nounUser, emails)
+	for i, number := range found {
+		out[places[i]] = number
+	}
+	return out, err
 }
 
 // numbers resolves refs in order, with at most one statement for each kind of

@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"errors"
+
 	"roster/internal/directory"
 	"roster/internal/id"
 )
@@ -30,6 +32,13 @@ func scanUser(row scanner) (directory.User, error) {
 
 // User implements [directory.Reader].
 func (r *reader) User(ref directory.Ref) (directory.User, error) {
+	if name, email, ok := ref.Login(); ok {
+		u, err := r.User(name)
+		if errors.Is(err, directory.NotFound) {
+			return r.User(email)
+		}
+		return u, err
+	}
 	where, arg, ok := nounUser.where(ref)
 	if ref.Kind == directory.RefExternal || ref.Kind == directory.RefPerson {
 		// A person may be two users of one tenant, and is then neither.
@@ -57,7 +66,7 @@ func (r *reader) Users(numbers []id.Number) ([]directory.User, error) {
 
 // UserNumbers implements [directory.Reader].
 func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
-	return r.numbers(nounUser, refs)
+	return r.logins(refs)
 }
 
 // ListUsers implements [directory.Reader].
@@ -184,6 +193,9 @@ func (w *writer) DeleteUser(u directory.User) error {
 		return err
 	}
 	if err := w.putExternals(kindUser, u.Number, u.Externals, nil); err != nil {
+		return err
+	}
+	if err := w.c.exec(w.ctx, "DELETE FROM signins WHERE tenant = $1 AND number = $2", w.pk, int64(u.Number)); err != nil {
 		return err
 	}
 	if err := w.c.exec(w.ctx, "DELETE FROM users WHERE tenant = $1 AND number = $2", w.pk, int64(u.Number)); err != nil {

@@ -7,14 +7,15 @@ import (
 	"roster/internal/id"
 )
 
-const groupColumns = "id, number, code, name, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes"
+const groupColumns = "id, number, code, name, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes, joins"
 
 func scanGroup(row scanner) (directory.Group, error) {
 	var g directory.Group
 	var gid []byte
 	var number, grants, created, modified int64
 	var externals, attributes sql.NullString
-	err := row.Scan(&gid, &number, &g.Code, &g.Name, &g.Description, &grants, &g.BuiltIn, &g.Version, &created, &modified, &g.CreatedIn, &g.ModifiedIn, &externals, &attributes)
+	var joins string
+	err := row.Scan(&gid, &number, &g.Code, &g.Name, &g.Description, &grants, &g.BuiltIn, &g.Version, &created, &modified, &g.CreatedIn, &g.ModifiedIn, &externals, &attributes, &joins)
 	if err != nil {
 		return g, err
 	}
@@ -25,6 +26,7 @@ func scanGroup(row scanner) (directory.Group, error) {
 	if g.Externals, err = decode[map[string]string](externals); err != nil {
 		return g, err
 	}
+	g.Joins = directory.ParseJoins(joins)
 	g.Attributes, err = decode[directory.Attributes](attributes)
 	return g, err
 }
@@ -88,6 +90,11 @@ func (r *reader) Granting() ([]directory.Group, error) {
 	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = ? AND grants <> 0 ORDER BY number", r.pk)
 }
 
+// Joining implements [directory.Reader].
+func (r *reader) Joining() ([]directory.Group, error) {
+	return all(r.ctx, r.c, scanGroup, "SELECT "+groupColumns+" FROM groups WHERE tenant = ? AND joins <> '' ORDER BY number", r.pk)
+}
+
 // InsertGroup implements [directory.Writer].
 func (w *writer) InsertGroup(g *directory.Group) error {
 	if err := w.save(); err != nil {
@@ -120,11 +127,11 @@ func (w *writer) InsertGroup(g *directory.Group) error {
 		return err
 	}
 	name := directory.FoldName(g.Name)
-	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes, name_sort, description_fold, attributes_fold)
- VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	err = w.c.exec(w.ctx, `INSERT INTO groups (tenant, number, id, code, name, name_fold, description, grants, built_in, version, created, modified, created_in, modified_in, externals, attributes, name_sort, description_fold, attributes_fold, joins)
+ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		w.pk, int64(g.Number), g.ID[:], g.Code, g.Name, name, g.Description, int64(g.Grants), g.BuiltIn,
 		g.Version, micros(g.Created), micros(g.Modified), w.revision(), w.revision(), externals, attributes,
-		directory.SortKey(name), directory.FoldName(g.Description), folded)
+		directory.SortKey(name), directory.FoldName(g.Description), folded, g.Joins.String())
 	if err != nil {
 		return classify(err)
 	}
@@ -163,9 +170,9 @@ func (w *writer) UpdateGroup(before, after directory.Group) error {
 	}
 	name := directory.FoldName(after.Name)
 	err = w.c.exec(w.ctx, `UPDATE groups SET name = ?, name_fold = ?, description = ?, grants = ?, version = ?, modified = ?, modified_in = ?, externals = ?, attributes = ?,
- name_sort = ?, description_fold = ?, attributes_fold = ? WHERE tenant = ? AND number = ?`,
+ name_sort = ?, description_fold = ?, attributes_fold = ?, joins = ? WHERE tenant = ? AND number = ?`,
 		after.Name, name, after.Description, int64(after.Grants), before.Version+1, micros(w.at), w.revision(), externals, attributes,
-		directory.SortKey(name), directory.FoldName(after.Description), folded, w.pk, int64(before.Number))
+		directory.SortKey(name), directory.FoldName(after.Description), folded, after.Joins.String(), w.pk, int64(before.Number))
 	if err != nil {
 		return classify(err)
 	}

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -547,6 +548,28 @@ var signIns = []testCase{
 		w.same("after a refusal", read(), map[id.Number]directory.SignIn{u.Number: decided})
 		w.update(t, func(wr directory.Writer) error { return wr.DeleteUser(u) })
 		w.same("after its end", read(), map[id.Number]directory.SignIn{})
+	}},
+
+	{"the groups that users join are those that say so", func(w *world) {
+		t := w.tenant("one")
+		all := w.group(t, directory.Group{Name: "all", Joins: directory.Joins{Everyone: true}})
+		some := w.group(t, directory.Group{Name: "some"})
+		read := func() string {
+			text := ""
+			for _, g := range get(w, t, directory.Reader.Joining) {
+				text += g.Name + ":" + g.Joins.String() + " "
+			}
+			return text
+		}
+		w.same("at first", read(), "all:* ")
+		w.update(t, func(wr directory.Writer) error {
+			after, none := some, all
+			after.Joins.Domains, none.Joins = []string{"b.example", "A.example"}, directory.Joins{}
+			return errors.Join(wr.UpdateGroup(some, after), wr.UpdateGroup(all, none))
+		})
+		w.same("after a change", read(), "some:a.example b.example ")
+		g := get(w, t, func(r directory.Reader) (directory.Group, error) { return r.Group(directory.ByName("some")) })
+		w.same("read alone", g.Joins, directory.Joins{Domains: []string{"a.example", "b.example"}})
 	}},
 
 	{"a login is a name, or else an address", func(w *world) {

@@ -28,7 +28,7 @@ func (w *world) twin(mark string, like *twin) twin {
 	t.ann = directory.User{Name: "ann", Email: "ann@example.com", EmailVerified: true, DisplayName: mark, Externals: map[string]string{"ldap": "a"}}
 	t.bob = directory.User{Name: "bob", Email: "bob@example.com", DisplayName: mark, Expires: start.Add(time.Hour)}
 	t.g = directory.Group{Name: "g", Description: mark, Grants: directory.ReadUsers, Externals: map[string]string{"ldap": "a"}}
-	t.top = directory.Group{Name: "top", Description: mark}
+	t.top = directory.Group{Name: "top", Description: mark, Joins: directory.Joins{Everyone: true, Domains: []string{mark + ".example"}}}
 	t.key = directory.Credential{Kind: "k", Name: mark, Handle: "h", Hash: []byte(mark)}
 	if like != nil {
 		t.ann.ID, t.bob.ID, t.g.ID, t.top.ID = like.ann.ID, like.bob.ID, like.g.ID, like.top.ID
@@ -57,7 +57,7 @@ func (w *world) everything(t id.Tenant, key id.Credential) string {
 		b.Reset()
 		for _, err := range []error{
 			say(r.Revision()), say(r.Tenant()), say(r.Shape()), say(r.SignIns([]id.Number{1, 2})), say(r.ListUsers(directory.UserFilter{}, 0, 100)),
-			say(r.ListGroups(directory.GroupFilter{}, 0, 100)), say(r.Granting()), say(r.Credentials(directory.CredentialQuery{}, 0, 100)),
+			say(r.ListGroups(directory.GroupFilter{}, 0, 100)), say(r.Granting()), say(r.Joining()), say(r.Credentials(directory.CredentialQuery{}, 0, 100)),
 			say(r.Memberships(directory.MembershipQuery{Group: 1, Limit: 100})), say(r.Memberships(directory.MembershipQuery{Group: 2, Limit: 100})),
 			say(r.MembersOf(2, start, 0, 100)), say(r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByEmail("ann@example.com")})),
 			say(r.GroupNumbers([]directory.Ref{directory.ByExternal("ldap", "a")})), say(nil, r.Scan(
@@ -171,6 +171,7 @@ var walls = []testCase{
 			"GroupsOf":   {own: func(r directory.Reader) (any, error) { return r.GroupsOf(1, start) }},
 			"Placements": {own: func(r directory.Reader) (any, error) { return r.Placements([]id.Number{1, 2}, start) }},
 			"Granting":   {own: func(r directory.Reader) (any, error) { return r.Granting() }},
+			"Joining":    {own: func(r directory.Reader) (any, error) { return r.Joining() }},
 			"Credential": {func(r directory.Reader) (any, error) { return r.Credential(a.key.ID) },
 				func(r directory.Reader) (any, error) { return r.Credential(b.key.ID) }},
 			"Credentials": {func(r directory.Reader) (any, error) {
@@ -188,7 +189,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name

@@ -14,3 +14,8 @@ CREATE TABLE signins (
   change_every INTEGER NOT NULL,
   PRIMARY KEY (tenant, number)
 ) WITHOUT ROWID;
+
+-- Who joins a group when it is made: "*" is every user, anything else the domain
+-- of an e-mail address; separated by spaces, in order.
+ALTER TABLE groups ADD COLUMN joins TEXT NOT NULL DEFAULT '';
+CREATE INDEX groups_joins ON groups (tenant, number) WHERE joins <> '';

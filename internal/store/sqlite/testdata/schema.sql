@@ -67,7 +67,7 @@ CREATE TABLE groups (
   created_in  INTEGER NOT NULL,
   modified_in INTEGER NOT NULL,
   externals   TEXT,
-  attributes  TEXT, name_sort TEXT NOT NULL DEFAULT '', description_fold TEXT NOT NULL DEFAULT '', attributes_fold TEXT,
+  attributes  TEXT, name_sort TEXT NOT NULL DEFAULT '', description_fold TEXT NOT NULL DEFAULT '', attributes_fold TEXT, joins TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (tenant, number)
 );
 CREATE TABLE kept (
@@ -194,6 +194,7 @@ CREATE INDEX graves_code ON graves (kind, code);
 CREATE INDEX graves_id ON graves (tenant, kind, id);
 CREATE INDEX groups_grants ON groups (tenant, number) WHERE grants <> 0;
 CREATE UNIQUE INDEX groups_id ON groups (tenant, id);
+CREATE INDEX groups_joins ON groups (tenant, number) WHERE joins <> '';
 CREATE INDEX groups_name ON groups (tenant, name_fold);
 CREATE INDEX groups_sort ON groups (tenant, name_sort);
 CREATE INDEX kept_at ON kept (tenant, at);
