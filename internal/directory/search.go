@@ -51,6 +51,7 @@ type FindGroups struct {
 	Of *MemberRef
 
 	Except []Ref // as in [FindUsers], for groups inside of those
+	Counts bool  // how many members each has
 }
 
 // Sorted is one page of a sorted list. Next is where the following page begins,
@@ -59,6 +60,10 @@ type Sorted[T any] struct {
 	Items []T
 	Next  *Position
 	Total int // if it was asked for
+
+	// Counts are how many direct members each of the groups has, in order, if
+	// that was asked for.
+	Counts []MemberCount
 }
 
 // FindUsers lists the users that a filter means. It needs [ReadUsers], and to
@@ -121,7 +126,11 @@ func (d *Directory) FindGroups(ctx context.Context, p Principal, in FindGroups) 
 		if q.Without, err = l.excepted(in.Except); err != nil {
 			return Sorted[Group]{}, err
 		}
-		return page(q, l.Reader.FindGroups, l.Groups, func(g Group) id.Number { return g.Number })
+		found, err := page(q, l.Reader.FindGroups, l.Groups, func(g Group) id.Number { return g.Number })
+		if err == nil && in.Counts {
+			found.Counts, err = l.memberCounts(found.Items)
+		}
+		return found, err
 	})
 }
 

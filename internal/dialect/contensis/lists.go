@@ -149,18 +149,14 @@ func (c *contensis) answerUsers(w http.ResponseWriter, r *http.Request, p direct
 }
 
 func (c *contensis) answerGroups(w http.ResponseWriter, r *http.Request, p directory.Principal, l list, in directory.FindGroups) error {
-	in.Finding = l.finding()
+	in.Finding, in.Counts = l.finding(), true
 	found, err := c.d.FindGroups(r.Context(), p, in)
 	if err != nil {
 		return notFound(err, r.PathValue("group"), r.PathValue("user"))
 	}
-	counts, err := c.d.MemberCounts(r.Context(), p, found.Value.Items)
-	if err != nil {
-		return err
-	}
 	models := make([]group, len(found.Value.Items))
 	for i, g := range found.Value.Items {
-		models[i] = newGroup(g, counts.Value[i])
+		models[i] = newGroup(g, found.Value.Counts[i])
 	}
 	answer(w, l, found.Value, models)
 	return nil

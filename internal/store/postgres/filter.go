@@ -23,11 +23,11 @@ type column struct {
 
 // ofSignIn is a column of the row that not every user has.
 func ofSignIn(name string) column {
-	return column{expr: "coalesce((SELECT s." + name + " FROM signins s WHERE s.tenant = t.tenant AND s.number = t.number), 0)"}
+	return column{expr: "coalesce((SELECT s." + name + " FROM signins s WHERE s.tenant = $1 AND s.number = t.number), 0)"}
 }
 
 func truthOfSignIn(name string) column {
-	expr := "coalesce((SELECT s." + name + " FROM signins s WHERE s.tenant = t.tenant AND s.number = t.number), false)"
+	expr := "coalesce((SELECT s." + name + " FROM signins s WHERE s.tenant = $1 AND s.number = t.number), false)"
 	return column{expr: expr, sort: expr + "::int::bigint"}
 }
 
