@@ -12,16 +12,14 @@ import (
 // fences asks the primary where tenants stand. Whoever asks while a question is
 // under way waits for the next one and shares it: the answer to a question that
 // was sent after a caller came holds everything acknowledged before it came, and
-// one statement then serves many requests.
+// one statement then serves many requests. More than one under way at a time made
+// all of them slower when it was measured, because each then served fewer.
 type fences struct {
 	s      *Store
 	mu     sync.Mutex // guards next, flying
 	next   *fence
-	flying int
+	flying bool // a question is under way
 }
-
-// maxFlying is how many questions are under way at once.
-const maxFlying = 2
 
 // fence is one question about many tenants.
 type fence struct {
@@ -59,10 +57,9 @@ func (q *fences) join(t id.Tenant) *fence {
 		q.next = f
 	}
 	f.tenants[t] = true
-	mine := q.flying < maxFlying
+	mine := !q.flying
 	if mine {
-		q.next = nil
-		q.flying++
+		q.next, q.flying = nil, true
 	}
 	q.mu.Unlock()
 	if mine {
@@ -78,9 +75,7 @@ func (q *fences) fly(f *fence) {
 	q.mu.Lock()
 	next := q.next
 	q.next = nil
-	if next == nil {
-		q.flying--
-	}
+	q.flying = next != nil
 	q.mu.Unlock()
 	switch {
 	case next == nil:

@@ -60,20 +60,21 @@ func config(dsn string, connections int) (*pgxpool.Config, error) {
 	c.BuildContextWatcherHandler = func(p *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: p, DeadlineDelay: time.Second}
 	}
-	for name, value := range map[string]string{
-		"application_name": "roster",
-		// A node that was cut off in a transaction must not lock its tenant for
-		// longer than this.
-		"idle_in_transaction_session_timeout": "10s",
-		"lock_timeout":                        "20s",
-		"client_connection_check_interval":    "2s",
-	} {
-		if _, set := c.RuntimeParams[name]; !set {
-			c.RuntimeParams[name] = value
-		}
+	if _, set := c.RuntimeParams["application_name"]; !set {
+		c.RuntimeParams["application_name"] = "roster"
 	}
 	return cfg, nil
 }
+
+// greeting is what every connection begins with: whether the server is a standby,
+// and settings of the session. A node that was cut off in a transaction must not
+// lock its tenant for long, and no server may acknowledge what is not on disk.
+// What an operator has set in the DSN or for the role stays.
+const greeting = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
+ CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END,
+ CASE current_setting('idle_in_transaction_session_timeout') WHEN '0' THEN set_config('idle_in_transaction_session_timeout', '10s', false) END,
+ CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', '20s', false) END,
+ CASE current_setting('client_connection_check_interval') WHEN '0' THEN set_config('client_connection_check_interval', '2s', false) END`
 
 // Name is what a DSN may be called where others read it: without secrets.
 func Name(dsn string) string {
@@ -84,11 +85,9 @@ func Name(dsn string) string {
 	return "postgres://" + net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))) + "/" + cfg.Database
 }
 
-// primary refuses a connection to a server that does not take writes, and does
-// not let one acknowledge what is not on disk yet.
+// primary greets a server and refuses one that does not take writes.
 func primary(ctx context.Context, c *pgconn.PgConn) error {
-	res, err := c.Exec(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
- CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END`).ReadAll()
+	res, err := c.Exec(ctx, greeting).ReadAll()
 	if err != nil {
 		return err
 	}
@@ -159,8 +158,6 @@ func Migrate(ctx context.Context, dsn string, dry bool) ([]Migration, error) {
 const migrationLock = 0x726f737465720001
 
 func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migration, err error) {
-	cfg = cfg.Copy()
-	cfg.RuntimeParams["lock_timeout"] = "0" // whoever migrates before may need long
 	c, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, explain(cfg, err)
@@ -175,6 +172,10 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migrat
 	}()
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	if err != nil {
+		return nil, err
+	}
+	// Whoever migrates before may need long.
+	if _, err := c.Exec(ctx, "SET lock_timeout = 0"); err != nil {
 		return nil, err
 	}
 	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
