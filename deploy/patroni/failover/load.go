@@ -294,12 +294,12 @@ func (l *load) pause(from, to time.Time) time.Duration {
 type verdict struct {
 	Acknowledged, Retries, Replayed, Checks int
 
-	// Each says what is wrong, one entry for each write or answer.
-	Lost, Twice, Unasked, Stale, Refused []string
+	// Each says what is wrong, one entry for each write, answer or revision.
+	Lost, Twice, Unasked, Revisions, Stale, Refused []string
 }
 
 func (v verdict) good() bool {
-	return v.Acknowledged > 0 && len(v.Lost)+len(v.Twice)+len(v.Unasked)+len(v.Stale)+len(v.Refused) == 0
+	return v.Acknowledged > 0 && len(v.Lost)+len(v.Twice)+len(v.Unasked)+len(v.Revisions)+len(v.Stale)+len(v.Refused) == 0
 }
 
 // verify reads everything back and compares it with what was acknowledged. The
@@ -388,17 +388,17 @@ func (v *verdict) compareRevisions(acks []ack, from, last uint64) {
 	for _, a := range acks {
 		switch {
 		case a.revision < next:
-			v.Lost = append(v.Lost, fmt.Sprintf("revision %d was given to two", a.revision))
+			v.Revisions = append(v.Revisions, fmt.Sprintf("%d was given to two", a.revision))
 			continue
 		case a.revision > next:
-			v.Unasked = append(v.Unasked, fmt.Sprintf("revisions %d to %d", next, a.revision-1))
+			v.Revisions = append(v.Revisions, fmt.Sprintf("%d to %d were given to nobody", next, a.revision-1))
 		}
 		next = a.revision + 1
 	}
 	switch {
 	case last+1 < next:
-		v.Lost = append(v.Lost, fmt.Sprintf("revisions %d to %d", last+1, next-1))
+		v.Revisions = append(v.Revisions, fmt.Sprintf("%d to %d are gone", last+1, next-1))
 	case last+1 > next:
-		v.Unasked = append(v.Unasked, fmt.Sprintf("revisions %d to %d", next, last))
+		v.Revisions = append(v.Revisions, fmt.Sprintf("%d to %d were given to nobody", next, last))
 	}
 }

@@ -282,6 +282,7 @@ func (r *runner) print(l *load, v verdict, took time.Duration) {
 	row("lost", len(v.Lost), v.Lost)
 	row("applied twice", len(v.Twice), v.Twice)
 	row("there and never acknowledged", len(v.Unasked), v.Unasked)
+	row("revisions given twice, or lost", len(v.Revisions), v.Revisions)
 	row("answers older than a write", len(v.Stale), v.Stale)
 	row("refused", len(v.Refused), v.Refused)
 }
