@@ -54,6 +54,8 @@ type run struct {
 	// with a number for what it names: nobody can look these up.
 	made  map[thing]int
 	count int
+
+	accounts map[thing]int // the same of the platform
 }
 
 // thing is one way to name a user, a group or a credential.
@@ -83,11 +85,17 @@ func (a *Applier) Apply(ctx context.Context, p directory.Principal, f *File, dry
 	r := &run{Applier: a, ctx: ctx, p: p, dry: dry, made: map[thing]int{}, summary: &Summary{
 		Created: map[string]int{}, Updated: map[string]int{}, Unchanged: map[string]int{},
 	}}
+	for i, u := range f.Platform.Users {
+		if err := r.user(p, u, false); err != nil {
+			return r.summary, at(err, "platform user %d (%s)", i+1, u.Name)
+		}
+	}
 	for i, c := range f.Platform.Credentials {
 		if err := r.credential(p, "", c, false); err != nil {
 			return r.summary, at(err, "platform credential %d (%s)", i+1, c.Name)
 		}
 	}
+	r.accounts = r.made
 	for i, t := range f.Tenants {
 		if err := r.tenant(t); err != nil {
 			return r.summary, at(err, "tenant %d (%s)", i+1, t.Name)
@@ -169,6 +177,11 @@ func (r *run) tenant(t Tenant) error {
 	p.Tenant = have.ID
 	fresh := !exists && r.dry // nothing can be looked up in it
 	r.made = map[thing]int{}
+	for _, owner := range t.Owners {
+		if err := r.owner(have.ID, owner, fresh); err != nil {
+			return at(err, "owner %s", owner)
+		}
+	}
 	for i, u := range t.Users {
 		if err := r.user(p, u, fresh); err != nil {
 			return at(err, "user %d (%s)", i+1, u.Name)
@@ -190,6 +203,34 @@ func (r *run) tenant(t Tenant) error {
 			return at(err, "credential %d (%s)", i+1, c.Name)
 		}
 	}
+	return nil
+}
+
+// owner makes a user of the platform an owner of a tenant. It counts as a
+// membership, which it is.
+func (r *run) owner(tenant id.Tenant, name string, fresh bool) error {
+	which, err := ParseRef(name)
+	if err != nil {
+		return err
+	}
+	owns := false
+	if r.accounts[thing{noun: "user", ref: which}] == 0 {
+		u, err := r.Directory.User(r.ctx, r.p, which)
+		if err != nil {
+			return err
+		}
+		if !fresh {
+			if owns, err = r.Directory.Owns(r.ctx, u.Value.ID, tenant); err != nil {
+				return err
+			}
+		}
+	}
+	if !owns && !r.dry {
+		if _, err := r.Directory.AddOwner(r.ctx, r.p, tenant, which); err != nil {
+			return err
+		}
+	}
+	r.tally("membership", !owns, false)
 	return nil
 }
 

@@ -78,10 +78,15 @@ func changes(s *apply.Summary) (n int) {
 // full uses every key that there is.
 const full = `
 platform:
+  users:
+    - {email: ops@example.com, number: 4, given_name: O}
+    - {email: dev@example.com}
   credentials:
     - {kind: native, name: root, grants: [platform]}
+    - {kind: syncano_account, name: ops@example.com, user: "email:ops@example.com", grants: [admin, tenants.own], secret: d3f0a1b2c3d4e5f60718293a4b5c6d7e8f901230}
 tenants:
   - name: acme
+    owners: ["email:ops@example.com", dev@example.com]
     id: 6254736c-70e1-43b0-b769-f8e0f6359801
     code: 70
     title: Acme
@@ -188,6 +193,16 @@ func TestWhatAFileSaysIsThere(t *testing.T) {
 		t.Fatalf("the tenant is %+v, %v", tenant, err)
 	}
 	p := directorytest.In(directorytest.Root(), tenant.ID)
+	ops, err := w.User(ctx, directorytest.Root(), directory.ByEmail("ops@example.com"))
+	if err != nil || ops.Value.Number != 4 || ops.Value.GivenName != "O" {
+		t.Errorf("the account is %+v, %v", ops.Value, err)
+	}
+	if owns, err := w.Owns(ctx, ops.Value.ID, tenant.ID); err != nil || !owns {
+		t.Errorf("the account owns the tenant: %v, %v", owns, err)
+	}
+	if c, err := w.Authn.Verify(ctx, authn.SyncanoAccount, "d3f0a1b2c3d4e5f60718293a4b5c6d7e8f901230"); err != nil || c.User != ops.Value.ID {
+		t.Errorf("the account's key is %+v, %v", c, err)
+	}
 	a, err := w.User(ctx, p, directory.ByExternal("ldap", "a/b"))
 	if err != nil {
 		t.Fatal(err)
@@ -318,6 +333,8 @@ func TestWhatCannotBeCarriedOutSaysWhereItIs(t *testing.T) {
 		{"a secret's form", tenant("    credentials: [{kind: native, name: k, secret: short}]\n"), "tenant 1 (acme): credential 1 (k): ", true},
 		{"a credential's user", tenant("    credentials: [{kind: native, name: k, user: nobody}]\n"), "tenant 1 (acme): credential 1 (k): ", true},
 		{"platform inside a tenant", tenant("    credentials: [{kind: native, name: k, grants: [platform]}]\n"), "tenant 1 (acme): credential 1 (k): ", false},
+		{"an owner", tenant("    owners: [nobody]\n"), "tenant 1 (acme): owner nobody: ", true},
+		{"the platform's user", "platform:\n  users: [{name: a, number: -1}]\n", "platform user 1 (a): ", true},
 		{"the platform's", "platform:\n  credentials: [{kind: native, name: k, grants: [x]}]\n", "platform credential 1 (k): ", true},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -24,8 +24,10 @@ type File struct {
 	Tenants  []Tenant `yaml:"tenants"`
 }
 
-// Platform is what belongs to the deployment and to no tenant.
+// Platform is what belongs to the deployment and to no tenant. Its users are
+// those who may own tenants, such as Syncano's accounts.
 type Platform struct {
+	Users       []User       `yaml:"users"`
 	Credentials []Credential `yaml:"credentials"`
 }
 
@@ -36,6 +38,7 @@ type Tenant struct {
 	Code        int64        `yaml:"code"`
 	Title       *string      `yaml:"title"`
 	Attributes  Attributes   `yaml:"attributes"`
+	Owners      []string     `yaml:"owners"` // users of the platform, as members are named
 	Users       []User       `yaml:"users"`
 	Groups      []Group      `yaml:"groups"`
 	Credentials []Credential `yaml:"credentials"`

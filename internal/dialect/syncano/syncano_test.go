@@ -27,6 +27,18 @@ import (
 
 func TestConversations(t *testing.T) { dialecttest.Run(t, "testdata/*.txtar", New) }
 
+func TestConversationsWhileAnybodyMayRegister(t *testing.T) {
+	dialecttest.Run(t, "testdata/open/*.txtar", with(map[string]string{settingRegistration: "open"}))
+}
+
+// with opens the door with settings.
+func with(settings map[string]string) func(dialect.Deps) dialect.Door {
+	return func(deps dialect.Deps) dialect.Door {
+		deps.Settings = settings
+		return New(deps)
+	}
+}
+
 const (
 	accountKey = "d3f0a1b2c3d4e5f60718293a4b5c6d7e8f901230"
 	apiKey1    = "5b1f0c3d9a7e4f2680b1c2d3e4f5061728394a5b"
