@@ -25,14 +25,16 @@ type Authenticator struct {
 	limiter *limiter
 	log     *slog.Logger
 
-	mu   sync.Mutex // guards used
-	used map[id.Credential]time.Time
+	mu     sync.Mutex // guards what follows
+	used   map[id.Credential]time.Time
+	visits map[directory.Visit]int
 }
 
 // New returns an authenticator. Flush must be called from time to time, and at
-// the end, for last-used times to be kept.
+// the end, for last-used times and counts of
+// sign-ins to be kept.
 func New(d *directory.Directory, sealer *Sealer, log *slog.Logger) *Authenticator {
-	return &Authenticator{d: d, sealer: sealer, limiter: newLimiter(), log: log, used: map[id.Credential]time.Time{}}
+	return &Authenticator{d: d, sealer: sealer, limiter: newLimiter(), log: log, used: map[id.Credential]time.Time{}, visits: map[directory.Visit]int{}}
 }
 
 // Sealer seals and opens secrets that clients read back.
@@ -147,16 +149,30 @@ func (a *Authenticator) touch(c directory.Credential, now time.Time) {
 	}
 }
 
-// Flush writes down when credentials were last used.
+// SignedIn notes that a user was just let in, by a password or by somebody whom
+// the deployment trusts to say so.
+func (a *Authenticator) SignedIn(t id.Tenant, u id.User) {
+	in := directory.Visit{Tenant: t, User: u, Day: directory.DayOf(a.d.Now())}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.visits[in]++
+}
+
+// Flush writes down when credentials were last used and how often users have
+// signed in.
 func (a *Authenticator) Flush(ctx context.Context) {
 	a.mu.Lock()
-	used := a.used
-	a.used = map[id.Credential]time.Time{}
+	used, visits := a.used, a.visits
+	a.used, a.visits = map[id.Credential]time.Time{}, map[directory.Visit]int{}
 	a.mu.Unlock()
-	if len(used) == 0 {
-		return
+	if len(used) > 0 {
+		if err := a.d.Touch(ctx, used); err != nil {
+			a.log.WarnContext(ctx, "last-used times not kept", "err", err)
+		}
 	}
-	if err := a.d.Touch(ctx, used); err != nil {
-		a.log.WarnContext(ctx, "last-used times not kept", "err", err)
+	if len(visits) > 0 {
+		if err := a.d.CountVisits(ctx, visits); err != nil {
+			a.log.WarnContext(ctx, "sign-ins not counted", "err", err)
+		}
 	}
 }

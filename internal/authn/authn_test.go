@@ -24,7 +24,7 @@ var ctx = context.Background()
 // formed are the kinds whose secrets have a form.
 var formed = []directory.CredentialKind{
 	authn.Native, authn.SyncanoAccount, authn.SyncanoAPIKey, authn.SyncanoUserKey, authn.ContensisClient,
-	authn.ContensisAccess, authn.ContensisFresh, authn.DronaHQ, authn.SoftwareOne,
+	authn.ContensisAccess, authn.ContensisFresh, authn.DronaHQ, authn.DronaHQNonce, authn.SoftwareOne,
 }
 
 // world is a directory with one tenant.
@@ -132,6 +132,7 @@ func TestAGivenSecretMustHaveItsKindsForm(t *testing.T) {
 		authn.SyncanoUserKey:  {x("0", 40): true, x("0", 39) + "1": false},
 		authn.ContensisClient: {x("a", 20): true, x("a", 19): false, x("a", 256): true, x("a", 257): false, x("a", 20) + "\x00": false},
 		authn.DronaHQ:         {x("0", 50): true, x("z", 50): true, x("Z", 50): false, x("0", 49): false, x("0", 51): false, x("0", 49) + "-": false},
+		authn.DronaHQNonce:    {x("0", 32): true, x("z", 64): true, x("0", 31): false, x("0", 65): false, x("Z", 32): false},
 		authn.SoftwareOne:     {x("A", 32): true, x("A", 31): false, x("A", 31) + ":": false, "idt:TKN-0000-0001:" + x("A", 32): false, x("A", 256): true, x("A", 257): false},
 	} {
 		form, _ := authn.FormOf(kind)

@@ -21,6 +21,7 @@ const (
 	ContensisAccess directory.CredentialKind = "contensis_access"
 	ContensisFresh  directory.CredentialKind = "contensis_refresh"
 	DronaHQ         directory.CredentialKind = "dronahq"
+	DronaHQNonce    directory.CredentialKind = "dronahq_nonce" // proves one sign-in once
 	SoftwareOne     directory.CredentialKind = "softwareone"
 )
 
@@ -61,6 +62,12 @@ var forms = map[directory.CredentialKind]Form{
 		Mint: func() string { return hex.EncodeToString(random(25)) },
 		Valid: func(s string) bool {
 			return len(s) == 50 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+		},
+	},
+	DronaHQNonce: {
+		Mint: func() string { return hex.EncodeToString(random(16)) },
+		Valid: func(s string) bool {
+			return len(s) >= 32 && len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 		},
 	},
 	SoftwareOne: {

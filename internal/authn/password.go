@@ -175,6 +175,7 @@ func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user dir
 	}
 	a.limiter.passed(account)
 	a.touch(c, at)
+	a.SignedIn(tenant, u.ID)
 	return u, c, nil
 }
 

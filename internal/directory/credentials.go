@@ -454,3 +454,8 @@ func (d *Directory) UserActive(ctx context.Context, c Credential) (bool, error) 
 func (d *Directory) Touch(ctx context.Context, used map[id.Credential]time.Time) error {
 	return d.store.Touch(ctx, used)
 }
+
+// CountVisits notes how often users have signed in.
+func (d *Directory) CountVisits(ctx context.Context, counts map[Visit]int) error {
+	return d.store.CountVisits(ctx, counts)
+}

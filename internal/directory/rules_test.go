@@ -145,6 +145,12 @@ var operations = map[string]operation{
 	"CreateUsers.groups": {directory.WriteUsers | directory.WriteMembers, func(w *world, p directory.Principal) error {
 		return drop(w.CreateUsers(ctx, p, directory.NewUsers{Users: []directory.NewUser{{Name: "new"}}, Otherwise: directory.ByNumber(1)}))
 	}},
+	"Portrait": {directory.ReadUsers | directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.Portrait(ctx, p, directory.FindPortrait{User: directory.ByNumber(1)}))
+	}},
+	"Portraits": {directory.ReadUsers | directory.ReadMembers, func(w *world, p directory.Principal) error {
+		return drop(w.Portraits(ctx, p, directory.ListPortraits{}))
+	}},
 	"Suspend": {directory.WriteUsers, func(w *world, p directory.Principal) error {
 		return drop(w.Suspend(ctx, p, directory.Suspension{Users: []directory.Ref{directory.ByNumber(1)}, Suspended: true}))
 	}},

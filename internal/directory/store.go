@@ -68,11 +68,32 @@ type Store interface {
 	// the change log; an unknown credential is no error.
 	Touch(ctx context.Context, used map[id.Credential]time.Time) error
 
+	// CountVisits adds to how often users have signed in on a day. It is
+	// bookkeeping outside the change log; an unknown user is no error. What is
+	// older than [VisitsKept] may be forgotten.
+	CountVisits(ctx context.Context, counts map[Visit]int) error
+
 	// Ready returns nil if the store can serve now.
 	Ready(ctx context.Context) error
 
 	Close() error
 }
+
+// Visit is that a user signed in on a day.
+type Visit struct {
+	Tenant id.Tenant
+	User   id.User
+	Day    Day
+}
+
+// Day counts the days of UTC since that of the Unix epoch.
+type Day int64
+
+// DayOf returns the day of a moment.
+func DayOf(t time.Time) Day { return Day(t.Unix() / (24 * 60 * 60)) }
+
+// VisitsKept is how long sign-ins are counted at least.
+const VisitsKept = 60 * 24 * time.Hour
 
 // Author is what the change log keeps about who made a commit.
 type Author struct {
@@ -139,6 +160,10 @@ type Reader interface {
 	// Placements returns where users stand at one moment, directly or through
 	// groups, by user and then by group. It does not ask whether they are active.
 	Placements(users []id.Number, at time.Time) ([]Edge, error)
+
+	// Visits returns how often these users have signed in since a moment, to
+	// the day; those who have not are left out.
+	Visits(users []id.Number, since time.Time) (map[id.Number]int, error)
 
 	// Granting returns every group that carries grants.
 	Granting() ([]Group, error)

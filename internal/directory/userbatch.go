@@ -27,10 +27,15 @@ type NewUsers struct {
 
 	// Otherwise is what a user joins that names no group, if there is such a group.
 	Otherwise Ref
+
+	// MustJoin refuses whoever names no group: [ErrNoneJoined]. So does a bounded
+	// principal.
+	MustJoin bool
 }
 
-// UserResult is what became of one user of a batch. User is zero, and nothing of
-// it is left, if there was a Problem.
+// UserResult is what became of one user of a batch. If there was a Problem
+// nothing was done to the user; one that was to be made is zero then, and nothing
+// is left of it.
 type UserResult struct {
 	User    User
 	Problem *Error
@@ -41,9 +46,9 @@ type UserResult struct {
 }
 
 // CreateUsers makes users in one transaction and says what became of each, in
-// order; a name that is taken, also by one before it, costs no other. Input that
-// would be wrong whatever the directory holds refuses the call, and [Error.Items]
-// says where it is. It needs what [Directory.CreateUser] needs, and heeds
+// order; a name that is taken, also by one before it, costs no other. A fault of
+// the store refuses the call, and so does input that would
+// be wrong whatever the directory holds; [Error.Items] then says where it is. It needs what [Directory.CreateUser] needs, and heeds
 // [Within]: a bounded principal makes users only into the groups it is bounded to.
 func (d *Directory) CreateUsers(ctx context.Context, p Principal, in NewUsers) (Answer[[]UserResult], error) {
 	if err := checkUsers(len(in.Users)); err != nil {
@@ -71,10 +76,11 @@ func (d *Directory) CreateUsers(ctx context.Context, p Principal, in NewUsers) (
 				results[i], err = t.createUser(u, in.Users[i], in)
 				return err
 			})
-			switch {
-			case errors.Is(err, Unavailable):
-				return nil, err
-			case err != nil:
+			if err != nil {
+				switch KindOf(err) {
+				case Internal, Unavailable:
+					return nil, err
+				}
 				results[i] = UserResult{Problem: problemOf(err)}
 			}
 		}
@@ -110,7 +116,7 @@ func (t *tx) createUser(u User, in NewUser, batch NewUsers) (UserResult, error) 
 	}
 	switch {
 	case len(groups) > 0:
-	case len(in.Groups) > 0 || t.p.Within != nil:
+	case len(in.Groups) > 0 || batch.MustJoin || t.p.Within != nil:
 		return UserResult{}, ErrNoneJoined
 	case batch.Otherwise.Kind != 0:
 		if groups, _, err = t.joinable([]Ref{batch.Otherwise}); err != nil {

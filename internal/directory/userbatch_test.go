@@ -219,6 +219,10 @@ func TestABoundedKeyMakesAndSuspendsUsersOfItsGroupsAlone(t *testing.T) {
 	if got, want := became(r), "in-1(group.unknown) user.groups.none user.groups.none"; got != want {
 		t.Errorf("they became %s, want %s", got, want)
 	}
+	a, err = w.CreateUsers(ctx, w.admin, directory.NewUsers{MustJoin: true, Otherwise: directory.ByGroup(rest.ID), Users: []directory.NewUser{{Name: "anywhere"}, {Name: "there", Groups: named("rest")}}})
+	if got, want := became(ok(t, a, err)), "user.groups.none there"; got != want {
+		t.Errorf("who must join something became %s, want %s", got, want)
+	}
 	outsider := w.user("outsider", other)
 	b, err := w.Suspend(ctx, p, directory.Suspension{Users: []directory.Ref{directory.ByName("in"), directory.ByUser(outsider.ID)}, Suspended: true})
 	if got, want := became(ok(t, b, err)), "in user.unknown"; got != want {

@@ -22,7 +22,7 @@ func (w *world) within(g directory.Grants, groups ...directory.Group) directory.
 }
 
 // heeded are the operations that heed a bound; every other refuses it.
-var heeded = map[string]bool{"ChangeMembers": true, "ChangeGroups": true, "CreateUsers": true, "Suspend": true}
+var heeded = map[string]bool{"ChangeMembers": true, "ChangeGroups": true, "CreateUsers": true, "Suspend": true, "Portrait": true, "Portraits": true}
 
 func TestAnOperationThatDoesNotHeedABoundRefusesABoundedKey(t *testing.T) {
 	for name, call := range operations {

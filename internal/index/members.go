@@ -4,6 +4,7 @@ import (
 	"iter"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
 
@@ -48,6 +49,50 @@ func (s *State) MembersAfter(group, after id.Number, now int64, transitive bool,
 		}
 	}
 	return page
+}
+
+// MembersBefore returns the last limit users of [State.Members] below a number,
+// descending; below any if it is 0. It reads about as many as it returns where
+// members are spread evenly.
+func (s *State) MembersBefore(group, before id.Number, now int64, transitive bool, limit int) []id.Number {
+	last := s.last(group, now, transitive)
+	if before == 0 || before > last {
+		before = last + 1
+	}
+	if limit <= 0 || last == 0 {
+		return nil
+	}
+	for width := id.Number(2 * limit); ; width *= 2 {
+		var after id.Number
+		if before-1 > width {
+			after = before - 1 - width
+		}
+		var page []id.Number
+		for n := range s.Members(group, after, now, transitive) {
+			if n >= before {
+				break
+			}
+			page = append(page, n)
+		}
+		if len(page) >= limit || after == 0 {
+			slices.Reverse(page)
+			return page[:min(len(page), limit)]
+		}
+	}
+}
+
+// last returns the greatest number of a user with an edge into the group, or
+// through groups inside of it, 0 if there is none.
+func (s *State) last(group id.Number, now int64, transitive bool) id.Number {
+	var last uint32
+	for _, g := range s.reach(group, now, transitive) {
+		for _, edges := range []*set{s.members.down.at(g), s.members.timed.at(g)} {
+			if edges != nil {
+				last = max(last, edges.max())
+			}
+		}
+	}
+	return id.Number(last)
 }
 
 // reach returns the group, and everything below it if transitive.

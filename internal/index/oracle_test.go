@@ -186,6 +186,20 @@ func told(t *rapid.T, s *State, now int64) answers {
 					t.Fatalf("members of %d in pages of %d differ from the list (-list +pages):\n%s", g, limit, diff)
 				}
 			}
+			for _, limit := range []int{1, 3} {
+				var back []id.Number
+				for before := id.Number(0); ; before = back[len(back)-1] {
+					page := s.MembersBefore(g, before, now, transitive, limit)
+					back = append(back, page...)
+					if len(page) < limit || page[limit-1] == 1 {
+						break
+					}
+				}
+				slices.Reverse(back)
+				if diff := cmp.Diff(members, back); diff != "" {
+					t.Fatalf("members of %d from the end in pages of %d differ from the list (-list +pages):\n%s", g, limit, diff)
+				}
+			}
 			set(fmt.Sprint("parents of ", g, transitive), s.Parents(g, now, transitive))
 			set(fmt.Sprint("subgroups of ", g, transitive), s.Subgroups(g, now, transitive))
 		}

@@ -169,6 +169,17 @@ func (s *set) numbers(yield func(uint32) bool) {
 	}
 }
 
+// max returns the greatest number, 0 if there is none.
+func (s *set) max() uint32 {
+	if s.many == nil {
+		if len(s.few) == 0 {
+			return 0
+		}
+		return s.few[len(s.few)-1]
+	}
+	return s.many.chunks[len(s.many.chunks)-1].bits.Maximum()
+}
+
 // addTo adds the set to sum.
 func (s *set) addTo(sum *roaring.Bitmap) {
 	if s.many == nil {

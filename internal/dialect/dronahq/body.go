@@ -21,7 +21,8 @@ func malformed(detail string, cause error) error {
 
 // readFields reads what a request carries beside its path and its headers, in
 // any of the encodings that clients send (the dialect's contract, section 1.3).
-// query holds the fields of the URL, which count when a PUT or DELETE has no body.
+// query holds the fields of the URL: those of a GET, and of a PUT or DELETE that
+// has no body.
 func readFields(r *http.Request, query fields) (fields, error) {
 	// There is no writer to pass: the door authenticates before it answers.
 	body, err := wire.ReadBody(nil, r, wire.MaxBody)
@@ -30,12 +31,16 @@ func readFields(r *http.Request, query fields) (fields, error) {
 	}
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	if len(body) == 0 {
-		if r.Method == http.MethodPut || r.Method == http.MethodDelete {
-			return query, nil
+		if r.Method == http.MethodPost {
+			return fields{}, nil
 		}
-		return fields{}, nil
+		return query, nil
 	}
-	return decode(r.Header.Get("Content-Type"), body)
+	in, err := decode(r.Header.Get("Content-Type"), body)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		in.values = query.values // a body there may hold the key and nothing else
+	}
+	return in, err
 }
 
 // decode reads a body that is not empty.

@@ -29,17 +29,34 @@ type door struct {
 // New returns the dialect's door.
 func New(deps dialect.Deps) dialect.Door {
 	d := &door{directory: deps.Directory, authn: deps.Authn}
+	const (
+		reading  = directory.ReadUsers | directory.ReadMembers
+		creating = directory.WriteUsers | directory.WriteMembers
+	)
 	return dialect.Door{
 		Name:   Name,
-		Mounts: []string{"/users", "/groups"},
+		Mounts: []string{"/users", "/groups", "/api/public"},
 		// Published clients join a base ending in a slash to a path starting
 		// with one, and others end paths in a slash (the dialect's contract,
 		// section 1.1).
 		Paths: wire.Paths{Slash: wire.SlashOptional, Collapse: true, FoldCase: true},
 		Routes: []dialect.Route{
+			{Method: http.MethodGet, Pattern: "/users", Grant: reading, Handler: d.listUsers(plugin)},
+			{Method: http.MethodGet, Pattern: "/users/{user}", Grant: reading, Handler: d.getUser},
+			{Method: http.MethodPost, Pattern: "/users", Grant: creating, Handler: d.createUsers(plugin)},
+			{Method: http.MethodPut, Pattern: "/users", Grant: directory.WriteUsers, Handler: d.suspend(plugin, false)},
+			{Method: http.MethodDelete, Pattern: "/users", Grant: directory.WriteUsers, Handler: d.suspend(plugin, true)},
+			{Method: http.MethodPut, Pattern: "/users/{userId}/actions/change_group", Grant: directory.WriteMembers, Handler: d.changeGroup(plugin)},
 			// The reference page says POST; the vendor has since corrected it to PUT.
 			{Method: http.MethodPost, Pattern: "/groups/{groupId}/actions/assign_user", Grant: directory.WriteMembers, Handler: d.assignUser},
 			{Method: http.MethodPut, Pattern: "/groups/{groupId}/actions/assign_user", Grant: directory.WriteMembers, Handler: d.assignUser},
+
+			{Method: http.MethodGet, Pattern: "/api/public/users", Grant: reading, Handler: d.listUsers(public)},
+			{Method: http.MethodGet, Pattern: "/api/public/users/{user}", Grant: reading, Handler: d.getUser},
+			{Method: http.MethodPost, Pattern: "/api/public/users", Grant: creating, Handler: d.createUsers(public)},
+			{Method: http.MethodPut, Pattern: "/api/public/users/activate", Grant: directory.WriteUsers, Handler: d.suspend(public, false)},
+			{Method: http.MethodDelete, Pattern: "/api/public/users/deactivate", Grant: directory.WriteUsers, Handler: d.suspend(public, true)},
+			{Method: http.MethodPut, Pattern: "/api/public/users/{userId}/actions/change_group", Grant: directory.WriteMembers, Handler: d.changeGroup(public)},
 		},
 		Authenticate: d.authenticate,
 		WriteError:   writeError,

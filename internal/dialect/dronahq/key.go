@@ -26,7 +26,10 @@ var (
 //
 // A body that cannot be read is refused as such before any key is looked at,
 // unless one came in a header or the query.
-func (d *door) authenticate(r *http.Request, _ *dialect.Route) (*http.Request, directory.Principal, error) {
+func (d *door) authenticate(r *http.Request, route *dialect.Route) (*http.Request, directory.Principal, error) {
+	if surfaceOf(route.Pattern).bearerOnly {
+		return d.authenticateBearer(r)
+	}
 	keys := bearers(r.Header)
 	query, wrong := readForm(r.URL.RawQuery)
 	keys = append(keys, query.keys...)
@@ -37,33 +40,60 @@ func (d *door) authenticate(r *http.Request, _ *dialect.Route) (*http.Request, d
 	if wrong != nil && len(keys) == 0 {
 		return r, directory.Principal{}, wrong
 	}
-	p, err := d.principal(r.Context(), append(keys, in.keys...))
+	p, c, err := d.principal(r.Context(), append(keys, in.keys...))
 	if err == nil {
 		err = wrong
 	}
-	return r.WithContext(context.WithValue(r.Context(), fieldsKey{}, in)), p, err
+	in.app = ofAnApp(c)
+	return withFields(r, in), p, err
+}
+
+// authenticateBearer does so where the header alone counts: the key is looked at
+// before anything else, and must be the account's (section 2.8).
+func (d *door) authenticateBearer(r *http.Request) (*http.Request, directory.Principal, error) {
+	p, c, err := d.principal(r.Context(), bearers(r.Header))
+	if err == nil && ofAnApp(c) {
+		err = errApp
+	}
+	if err != nil {
+		return r, p, err
+	}
+	query, err := readForm(r.URL.RawQuery)
+	if err != nil {
+		return r, p, err
+	}
+	in, err := readFields(r, query)
+	return withFields(r, in), p, err
+}
+
+// withFields returns the request with what was read from it.
+func withFields(r *http.Request, in fields) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), fieldsKey{}, in))
 }
 
 // principal finds who the keys of a request prove, which must all be one.
-func (d *door) principal(ctx context.Context, keys []string) (directory.Principal, error) {
+func (d *door) principal(ctx context.Context, keys []string) (directory.Principal, directory.Credential, error) {
+	refused := func(err error) (directory.Principal, directory.Credential, error) {
+		return directory.Principal{}, directory.Credential{}, err
+	}
 	if len(keys) == 0 {
-		return directory.Principal{}, authn.ErrMissing
+		return refused(authn.ErrMissing)
 	}
 	for _, k := range keys {
 		if k != keys[0] {
-			return directory.Principal{}, errTwoKeys
+			return refused(errTwoKeys)
 		}
 	}
 	c, err := d.authn.Verify(ctx, authn.DronaHQ, keys[0])
 	if err != nil {
-		return directory.Principal{}, err
+		return refused(err)
 	}
 	if c.Tenant.IsZero() {
-		return directory.Principal{}, errPlatform
+		return refused(errPlatform)
 	}
 	p, err := authn.Principal(c, c.Tenant, Name, wire.EntryOf(ctx).Request)
 	p.Within = within(c)
-	return p, err
+	return p, c, err
 }
 
 // within reads what bounds a key that belongs to an app: its attribute "groups"

@@ -1,14 +1,7 @@
 package dronahq
 
 import (
-	"encoding/json"
-	"net/http"
-	"strconv"
-	"strings"
-
-	"roster/internal/directory"
 	"roster/internal/id"
-	"roster/internal/wire"
 )
 
 // assignUserAnswer is the answer of assign_user. Each requested id is in exactly
@@ -21,125 +14,76 @@ type assignUserAnswer struct {
 	FailedUsers   []int64   `json:"failed_users"`
 }
 
+// changeGroupAnswer is the answer of change_group, with a user's id of type U and
+// groups of type G.
+type changeGroupAnswer[U, G any] struct {
+	UserID        U           `json:"user_id"`
+	AssignedTo    []G         `json:"assigned_to"`
+	RemovedFrom   []G         `json:"removed_from"`
+	InvalidGroups []any       `json:"invalid_groups"`
+	FailedGroups  []id.Number `json:"failed_groups"`
+}
+
+// lifecycleAnswer is the answer to activating and deactivating. Each requested
+// address is in exactly one of its lists.
+type lifecycleAnswer struct {
+	Success  []string `json:"users_success"`
+	Invalid  []string `json:"users_invalid"`
+	NotExist []string `json:"users_not_exist"`
+	Failed   []string `json:"users_failed"`
+}
+
+// pluginLifecycleAnswer is the same on surface A, where the list of those who are
+// not there has had two other names; it goes by all of them.
+type pluginLifecycleAnswer struct {
+	lifecycleAnswer
+	NotExist []string `json:"user_not_exist"`
+	NotFound []string `json:"users_not_found"`
+	Missing  []string `json:"users_not_exist"`
+}
+
+// creationFailure says why a user was not created, or not as it was asked for.
+type creationFailure struct {
+	Email  string `json:"user_email"`
+	Code   string `json:"error_code"`
+	Detail string `json:"error_detail"`
+}
+
+// userObject is a user (section 2.1), the same on both surfaces.
+type userObject struct {
+	UserID              id.Number     `json:"user_id"`
+	UserName            string        `json:"user_name"`
+	UserEmail           string        `json:"user_email"`
+	UserDesg            string        `json:"user_desg"`
+	UserImageURL        string        `json:"user_image_url"`
+	ChannelID           int64         `json:"channel_id"`
+	ChannelName         string        `json:"channel_name"`
+	AppName             string        `json:"app_name"`
+	UserRegDate         string        `json:"user_reg_date"`
+	UserLastAppActivity *string       `json:"user_last_app_activity"`
+	ExternalIDP         bool          `json:"external_idp"`
+	ExternalIDPResponse string        `json:"external_idp_response"`
+	IsAdmin             bool          `json:"is_admin"`
+	UserGroup           []groupObject `json:"user_group"`
+	Stats               statsObject   `json:"stats"`
+	IsActive            *bool         `json:"is_active,omitempty"`
+}
+
+type groupObject struct {
+	ID   id.Number `json:"grp_id"`
+	Name string    `json:"grp_name"`
+}
+
+type statsObject struct {
+	Status           string `json:"status"`
+	AvailableContent int64  `json:"available_content"`
+	ConsumedContent  int64  `json:"consumed_content"`
+	AppTimespent     int64  `json:"app_timespent"`
+}
+
 // errorObject is the body of every error (the dialect's contract, section 1.5).
 type errorObject struct {
 	Error   int    `json:"error"` // the status
 	Message string `json:"message"`
 	Reason  string `json:"reason"`
-}
-
-// fields are what a request carries beside its path, by names in lower case:
-// clients spell them as they like. The zero value holds none.
-type fields struct {
-	values map[string]any // as JSON decodes, with json.Number; of a form, texts
-	keys   []string       // every key among the fields that is not empty
-}
-
-// texts are the values that a form gives under one name, in order.
-type texts []string
-
-type fieldsKey struct{}
-
-// fieldsOf returns what authenticate read from the request.
-func fieldsOf(r *http.Request) fields {
-	f, _ := r.Context().Value(fieldsKey{}).(fields)
-	return f
-}
-
-func (f *fields) put(name string, value any) {
-	if f.values == nil {
-		f.values = map[string]any{}
-	}
-	f.values[name] = value
-}
-
-// set takes in a field of a JSON object.
-func (f *fields) set(name string, value any) error {
-	name = strings.ToLower(name)
-	if !isKeyName(name) {
-		f.put(name, value)
-		return nil
-	}
-	key, isText := value.(string)
-	if !isText && value != nil {
-		return &directory.Error{Kind: directory.Invalid, Code: "field.type", Field: name, Detail: name + " must be a string."}
-	}
-	if key != "" {
-		f.keys = append(f.keys, key)
-	}
-	return nil
-}
-
-// add takes in a field of a form. The spellings of an array, a, a[] and a[0],
-// are one field with several values.
-func (f *fields) add(name, value string) {
-	name = strings.ToLower(name)
-	if isKeyName(name) {
-		if value != "" {
-			f.keys = append(f.keys, value)
-		}
-		return
-	}
-	if base, index, ok := strings.Cut(name, "["); ok && strings.Trim(index, "0123456789") == "]" {
-		name = base
-	}
-	if name == "" {
-		return
-	}
-	all, _ := f.values[name].(texts)
-	f.put(name, append(all, value))
-}
-
-// list returns the elements of an array field, unread as yet. One value stands
-// for an array of one; null, an empty text and no field at all for an empty array.
-func (f fields) list(name string) []any {
-	switch v := f.values[name].(type) {
-	case nil:
-		return nil
-	case []any:
-		return v
-	case texts:
-		return v.elements()
-	case string:
-		if strings.TrimSpace(v) == "" {
-			return nil
-		}
-		return []any{v}
-	default:
-		return []any{v}
-	}
-}
-
-// elements takes apart the spellings of an array inside one value: 3,4 and [3,4].
-func (t texts) elements() []any {
-	var all []any
-	for _, text := range t {
-		if text = strings.TrimSpace(text); strings.HasPrefix(text, "[") {
-			if v, err := wire.Lenient([]byte(text)); err == nil {
-				all = append(all, v.([]any)...)
-				continue
-			}
-			all = append(all, text) // which is no integer, and will be refused
-			continue
-		}
-		for one := range strings.SplitSeq(text, ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				all = append(all, one)
-			}
-		}
-	}
-	return all
-}
-
-// integer reads an element that is an integer, or the text of one, within 64 bits.
-func integer(element any) (int64, bool) {
-	var text string
-	switch e := element.(type) {
-	case json.Number:
-		text = e.String()
-	case string:
-		text = strings.TrimSpace(e)
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	return n, err == nil
 }

@@ -200,6 +200,7 @@ func filled(t *testing.T, server *pgtest.Server, template string) *pgx.Conn {
 		"INSERT INTO credentials (tenant, id, code, kind, name, handle, user_id, parent, grants, expires, created, hash) SELECT 2 + g % 20, gen_random_uuid(), g, 'k', '', 'h' || g, gen_random_uuid(), gen_random_uuid(), 0, g, 0, decode(md5(g::text), 'hex') FROM generate_series(1, 20000) g",
 		"INSERT INTO secrets (kind, hash, credential, tenant) SELECT kind, hash, id, tenant FROM credentials",
 		"INSERT INTO kept (tenant, credential, key, at, fingerprint, answer) SELECT 2 + g % 20, gen_random_uuid(), '', g, '', '' FROM generate_series(1, 20000) g",
+		"INSERT INTO visits (tenant, number, day, count) SELECT u.tenant, u.number, d, 1 FROM users u CROSS JOIN generate_series(1, 5) d",
 		"INSERT INTO codes (kind, code) SELECT 'user', g FROM generate_series(1, 20000) g",
 		"ANALYZE",
 	} {

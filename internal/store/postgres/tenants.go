@@ -115,7 +115,7 @@ func (w *writer) UpdateTenant(before, after directory.Tenant) error {
 
 // tenantTables are those with rows of a tenant's own, other than graves. heads
 // is the last, so that a tenant that is going stays locked.
-var tenantTables = []string{"users", "groups", "externals", "edges", "periods", "pasts", "log", "credentials", "signins", "secrets", "kept", "heads"}
+var tenantTables = []string{"users", "groups", "externals", "edges", "periods", "pasts", "log", "credentials", "signins", "secrets", "kept", "visits", "heads"}
 
 // DeleteTenant implements [directory.Writer].
 func (w *writer) DeleteTenant(t directory.Tenant) error {

@@ -195,11 +195,10 @@ func (w *writer) DeleteUser(u directory.User) error {
 	if err := w.putExternals(kindUser, u.Number, u.Externals, nil); err != nil {
 		return err
 	}
-	if err := w.c.exec(w.ctx, "DELETE FROM signins WHERE tenant = $1 AND number = $2", w.pk, int64(u.Number)); err != nil {
-		return err
-	}
-	if err := w.c.exec(w.ctx, "DELETE FROM users WHERE tenant = $1 AND number = $2", w.pk, int64(u.Number)); err != nil {
-		return err
+	for _, table := range []string{"signins", "visits", "users"} {
+		if err := w.c.exec(w.ctx, "DELETE FROM "+table+" WHERE tenant = $1 AND number = $2", w.pk, int64(u.Number)); err != nil {
+			return err
+		}
 	}
 	if err := w.resettle(u.Person, verified(u), ""); err != nil {
 		return err

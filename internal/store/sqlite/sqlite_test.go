@@ -419,6 +419,11 @@ func TestADeletedTenantLeavesGravesAlone(t *testing.T) {
 			return errors.Join(err, w.UpdateEdges([]directory.Edge{{Group: 1, Member: 1}}, directory.Standing{Reason: "r"}), w.UpdateGroup(g, renamed))
 		})
 		must(t, err)
+		err = s.View(ctx, in, func(r directory.Reader) error {
+			u, err := r.User(directory.ByNumber(1))
+			return errors.Join(err, s.CountVisits(ctx, map[directory.Visit]int{{Tenant: in, User: u.ID, Day: 1}: 1}))
+		})
+		must(t, err)
 	}
 	pk := func(in id.Tenant) (pk int64) {
 		must(t, s.writer.row(ctx, "SELECT pk FROM tenants WHERE id = ?", in[:]).Scan(&pk))

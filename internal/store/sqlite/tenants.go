@@ -120,7 +120,7 @@ func (w *writer) UpdateTenant(before, after directory.Tenant) error {
 }
 
 // tenantTables are those with rows of a tenant's own, other than tenants and graves.
-var tenantTables = []string{"users", "groups", "externals", "edges", "periods", "pasts", "log", "credentials", "signins", "kept"}
+var tenantTables = []string{"users", "groups", "externals", "edges", "periods", "pasts", "log", "credentials", "signins", "kept", "visits"}
 
 // DeleteTenant implements [directory.Writer].
 func (w *writer) DeleteTenant(t directory.Tenant) error {

@@ -42,6 +42,7 @@ func (w *world) twin(mark string, like *twin) twin {
 			wr.PutSignIn(t.ann, directory.SignIn{}, directory.SignIn{Successes: 1, Locked: true}),
 			insertEdges(wr, []directory.Edge{in(1, 1), in(2, 1), within(1, 2)}, directory.Standing{Reason: mark, Source: mark}))
 	})
+	w.visit(map[directory.Visit]int{{Tenant: t.tenant, User: t.ann.ID, Day: directory.DayOf(start)}: len(mark)})
 	return t
 }
 
@@ -59,7 +60,7 @@ func (w *world) everything(t id.Tenant, key id.Credential) string {
 			say(r.Revision()), say(r.Tenant()), say(r.Shape()), say(r.SignIns([]id.Number{1, 2})), say(r.ListUsers(directory.UserFilter{}, 0, 100)),
 			say(r.ListGroups(directory.GroupFilter{}, 0, 100)), say(r.Granting()), say(r.Joining()), say(r.Credentials(directory.CredentialQuery{}, 0, 100)),
 			say(r.Memberships(directory.MembershipQuery{Group: 1, Limit: 100})), say(r.Memberships(directory.MembershipQuery{Group: 2, Limit: 100})),
-			say(r.MembersOf(2, start, 0, 100)), say(r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByEmail("ann@example.com")})),
+			say(r.MembersOf(2, start, 0, 100)), say(r.Visits([]id.Number{1, 2}, start)), say(r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByEmail("ann@example.com")})),
 			say(r.GroupNumbers([]directory.Ref{directory.ByExternal("ldap", "a")})), say(nil, r.Scan(
 				func(n id.Number, u id.User, s bool, e time.Time) error { return say([]any{n, u, s, e}, nil) },
 				func(n id.Number, g id.Group) error { return say([]any{n, g}, nil) },
@@ -169,6 +170,7 @@ var walls = []testCase{
 			}},
 			"MembersOf":  {own: func(r directory.Reader) (any, error) { return r.MembersOf(2, start, 0, 100) }},
 			"GroupsOf":   {own: func(r directory.Reader) (any, error) { return r.GroupsOf(1, start) }},
+			"Visits":     {own: func(r directory.Reader) (any, error) { return r.Visits([]id.Number{1, 2}, start) }},
 			"Placements": {own: func(r directory.Reader) (any, error) { return r.Placements([]id.Number{1, 2}, start) }},
 			"Granting":   {own: func(r directory.Reader) (any, error) { return r.Granting() }},
 			"Joining":    {own: func(r directory.Reader) (any, error) { return r.Joining() }},
@@ -189,7 +191,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Visits": 1, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name

@@ -182,6 +182,13 @@ CREATE TABLE users (
   attributes     TEXT, name_sort TEXT NOT NULL DEFAULT '', given_fold TEXT NOT NULL DEFAULT '', family_fold TEXT NOT NULL DEFAULT '', display_fold TEXT NOT NULL DEFAULT '', attributes_fold TEXT,
   PRIMARY KEY (tenant, number)
 );
+CREATE TABLE visits (
+  tenant INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  day    INTEGER NOT NULL,
+  count  INTEGER NOT NULL,
+  PRIMARY KEY (tenant, number, day)
+) WITHOUT ROWID;
 CREATE INDEX credentials_code ON credentials (tenant, code);
 CREATE INDEX credentials_expires ON credentials (tenant, kind, expires) WHERE expires <> 0;
 CREATE INDEX credentials_handle ON credentials (tenant, kind, handle) WHERE handle <> '';
