@@ -52,7 +52,7 @@ func (j Joins) check() error {
 		return invalid("joins.many", "joins", "At most %d domains may join a group.", MaxDomains)
 	}
 	for _, d := range j.Domains {
-		if !IsEmail("user@"+strings.TrimPrefix(d, "@")) || strings.ContainsAny(d, "[]") {
+		if !IsEmail("user@"+strings.TrimPrefix(d, "@")) || strings.ContainsAny(d, "[]*") {
 			return invalid("joins.invalid", "joins", "%q is not the domain of an e-mail address.", d)
 		}
 	}

@@ -258,15 +258,9 @@ func (p *zenqlParser) value(f field) (operand, error) {
 	if unit, ok := dateFunctions[strings.ToLower(t.text)]; ok && p.sign("(") {
 		return p.function(strings.ToLower(t.text), unit)
 	}
-	if at, ok := period(p.now, t.text, 0); ok {
-		for {
-			later, ok := period(at, p.peek().text, 0)
-			if !ok || p.peek().kind != wordToken {
-				return p.worked(at)
-			}
-			at = later
-			p.next++
-		}
+	if _, ok := period(p.now, t.text, 0); ok {
+		p.next--
+		return p.worked(p.periods(p.now, 0))
 	}
 	// A date may be followed by a time.
 	if clock := p.peek(); clock.kind == wordToken && strings.Count(clock.text, ":") > 0 && !strings.Contains(t.text, ":") {
@@ -294,15 +288,9 @@ var dateFunctions = map[string]byte{
 // was taken, and works it out: first the periods are added to now, then the
 // start or end is found.
 func (p *zenqlParser) function(name string, unit byte) (operand, error) {
-	at := p.now
-	for !p.sign(")") {
-		t := p.peek()
-		later, ok := period(at, t.text, unit)
-		if t.kind != wordToken || !ok {
-			return operand{}, p.unexpected("a period such as -7d")
-		}
-		at = later
-		p.next++
+	at := p.periods(p.now, unit)
+	if !p.sign(")") {
+		return operand{}, p.unexpected("a period such as -7d")
 	}
 	if name == "now" {
 		return p.worked(at)
@@ -322,6 +310,25 @@ func (p *zenqlParser) function(name string, unit byte) (operand, error) {
 		at = next.Add(-time.Millisecond)
 	}
 	return p.worked(at)
+}
+
+// periods adds all the periods that follow. A sign counts for those after it, so
+// that -1w 2d is nine days ago.
+func (p *zenqlParser) periods(at time.Time, unit byte) time.Time {
+	sign := ""
+	for p.peek().kind == wordToken {
+		text := p.peek().text
+		if signed := strings.IndexAny(text, "+-") == 0; signed {
+			sign, text = text[:1], text[1:]
+		}
+		later, ok := period(at, sign+text, unit)
+		if !ok {
+			break
+		}
+		at = later
+		p.next++
+	}
+	return at
 }
 
 // maxPeriod is how many units a period may be.
