@@ -416,6 +416,7 @@ func (r *run) group(p directory.Principal, g Group, fresh bool) error {
 		}
 		set(&in.Description, g.Description)
 		set(&in.Grants, grants)
+		set(&in.Joins.Domains, g.Joins)
 		set(&in.Externals, g.ExternalIDs)
 		r.tally("group", true, false)
 		if r.dry {
@@ -438,9 +439,12 @@ func (r *run) group(p directory.Principal, g Group, fresh bool) error {
 	if g.Name != "" {
 		update.Name = &g.Name
 	}
+	if g.Joins != nil {
+		update.Joins = &directory.Joins{Everyone: have.Joins.Everyone, Domains: *g.Joins}
+	}
 	changed := unlike(update.Name, have.Name) || unlike(g.Description, have.Description) || unlike(grants, have.Grants) ||
 		g.ExternalIDs != nil && !(len(*g.ExternalIDs) == 0 && len(have.Externals) == 0) && !reflect.DeepEqual(*g.ExternalIDs, have.Externals) ||
-		!have.Attributes.Holds(g.Attributes.core())
+		update.Joins != nil && update.Joins.String() != have.Joins.String() || !have.Attributes.Holds(g.Attributes.core())
 	if changed && !r.dry {
 		if _, err := r.Directory.UpdateGroup(r.ctx, p, update); err != nil {
 			return err

@@ -117,6 +117,7 @@ tenants:
         description: All of us
         grants: [users.read, groups.read]
         built_in: true
+        joins: [Example.net, example.org]
         external_ids: {ldap: everybody}
         attributes: {d: {k: v}}
         members:

@@ -76,6 +76,7 @@ type Group struct {
 	Description *string            `yaml:"description"`
 	Grants      *[]string          `yaml:"grants"`
 	BuiltIn     bool               `yaml:"built_in"`
+	Joins       *[]string          `yaml:"joins"` // e-mail domains whose new users join
 	ExternalIDs *map[string]string `yaml:"external_ids"`
 	Attributes  Attributes         `yaml:"attributes"`
 	Members     []Member           `yaml:"members"`
