@@ -105,7 +105,7 @@ func (d *Directory) FindGroups(ctx context.Context, p Principal, in FindGroups) 
 	switch {
 	case in.Of != nil && !in.Of.IsGroup:
 		need = ReadSelf
-	case in.Of != nil || in.Inside.Kind != 0 || len(in.Except) > 0:
+	case in.Of != nil || in.Inside.Kind != 0 || len(in.Except) > 0 || in.Counts:
 		need |= ReadMembers
 	}
 	if err := in.check(GroupField); err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"roster/internal/authn"
 	"roster/internal/dialect/dialecttest"
 	"roster/internal/directory"
 	"roster/internal/directory/directorytest"
@@ -631,4 +632,39 @@ func TestZenQLFindsWhatItSays(t *testing.T) {
 			t.Errorf("%.60q answered %d %.200s, want 400", bad, got.status, got.body)
 		}
 	}
+}
+
+// A refusal that comes after the write would be a lie: what an answer shows is
+// asked for first.
+func TestWhoMayNotSeeTheAnswerWritesNothing(t *testing.T) {
+	p := open(t)
+	for _, grants := range []directory.Grants{directory.WriteUsers, directory.WriteGroups, directory.WriteUsers | directory.WriteGroups | directory.WriteMembers} {
+		token := clientWith(t, p, grants)
+		before := revisions(t, p.World.Directory)
+		for _, c := range []struct{ method, path, body string }{
+			{"POST", "/users", `{"username":"x"}`}, {"POST", "/groups", `{"name":"x"}`}, {"PATCH", "/users/tdurden", `{"firstName":"x"}`}, {"PUT", "/users/tdurden", `{"firstName":"x"}`},
+			{"PUT", "/groups/" + soapCompany, `{"description":"x"}`},
+		} {
+			if got := call(t, p, token, c.method, short+c.path, c.body); got.status != http.StatusForbidden {
+				t.Errorf("with %v %s %s answered %d %s, want 403", grants, c.method, c.path, got.status, got.body)
+			}
+		}
+		if after := revisions(t, p.World.Directory); !slices.Equal(before, after) {
+			t.Errorf("with %v something was written", grants)
+		}
+		want(t, p, token, http.MethodGet, short+"/groups", "", http.StatusForbidden)
+	}
+	want(t, p, clientWith(t, p, directory.ReadGroups), http.MethodGet, short+"/groups", "", http.StatusForbidden) // members are counted
+	want(t, p, clientWith(t, p, directory.ReadGroups|directory.ReadMembers), http.MethodGet, short+"/groups", "", http.StatusOK)
+}
+
+// clientWith is an access token of a client with these grants and no user.
+func clientWith(t *testing.T, p *dialecttest.Play, grants directory.Grants) string {
+	t.Helper()
+	secret, hash, _ := p.World.Authn.Mint(authn.ContensisClient)
+	_, err := p.World.CreateCredential(t.Context(), admin(t, p), directory.NewCredential{Kind: authn.ContensisClient, Name: secret[:8], Handle: secret[:8], Grants: grants, Hash: hash})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mustSignIn(t, p, "grant_type", "client_credentials", "client_id", secret[:8], "client_secret", secret).AccessToken
 }

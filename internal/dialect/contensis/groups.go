@@ -29,8 +29,12 @@ func (c *contensis) getGroup(w http.ResponseWriter, r *http.Request, p directory
 	return c.answerGroup(w, r, p, http.StatusOK, g.Value)
 }
 
-// createGroup answers "Create a group" (section 3.2).
+// createGroup answers "Create a group" (section 3.2). The answer counts members,
+// so who may not see them makes none.
 func (c *contensis) createGroup(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if _, err := c.d.MemberCounts(r.Context(), p, nil); err != nil {
+		return err
+	}
 	body, err := readObject(w, r)
 	if err != nil {
 		return err
@@ -85,6 +89,9 @@ func readGroupUpdate(body object) (in directory.GroupUpdate, err error) {
 // looked at.
 func (c *contensis) updateGroup(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
 	identifier := r.PathValue("group")
+	if _, err := c.d.MemberCounts(r.Context(), p, nil); err != nil { // which the answer shows
+		return err
+	}
 	body, err := readObject(w, r)
 	if err != nil {
 		return err

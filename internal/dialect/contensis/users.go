@@ -39,8 +39,12 @@ func (c *contensis) getUser(w http.ResponseWriter, r *http.Request, p directory.
 	return c.answerUser(w, r, p, http.StatusOK, u.Value)
 }
 
-// createUser answers "Create a user" (section 3.1).
+// createUser answers "Create a user" (section 3.1). The answer shows the user, so
+// who may not see users makes none.
 func (c *contensis) createUser(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if _, err := c.d.SignIns(r.Context(), p, []directory.User{{}}); err != nil {
+		return err
+	}
 	body, err := readObject(w, r)
 	if err != nil {
 		return err
@@ -142,6 +146,9 @@ func (c *contensis) updateUser(w http.ResponseWriter, r *http.Request, p directo
 	in, err := readUserUpdate(body)
 	if err != nil {
 		return err
+	}
+	if _, err := c.d.User(r.Context(), p, ref); err != nil { // whom the answer shows
+		return notFound(err, "", identifier)
 	}
 	in.User = ref
 	u, err := c.d.UpdateUser(r.Context(), p, in)
