@@ -102,6 +102,9 @@ func (p *Play) checkLog(t testing.TB) {
 	}
 }
 
+// Log is what has been logged so far.
+func (p *Play) Log() string { return p.log.String() }
+
 // Do sends one request and returns the answer.
 func (p *Play) Do(r *http.Request) *http.Response {
 	rec := httptest.NewRecorder()

@@ -127,18 +127,40 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 // joined answers a query for memberships in the order of joining. There is no
 // B-tree in that order, so all of the group, or of the member, is looked at.
 func (r *reader) joined(q directory.MembershipQuery, columns, log, holds string, when []any) ([]directory.Membership, error) {
-	where, order, args := keyset("e.serial", q.After, q.Descending, r.pk)
-	after := args[1]
 	if q.Member != 0 {
-		args := append([]any{r.pk, int64(q.Member), after}, append(when, q.Limit)...)
+		where, order, args := keyset("e.serial", q.After, q.Descending, r.pk)
+		args = append([]any{r.pk, int64(q.Member), args[1]}, append(when, q.Limit)...)
 		return all(r.ctx, r.c, scanMembership, columns+` FROM edges b INDEXED BY edges_member
  CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+log+
 			" WHERE b.tenant = ? AND b.member = ?"+where+holds+order+" LIMIT ?", args...)
 	}
-	// Who added them is looked up for those on the page alone.
-	args = append([]any{r.pk, int64(q.Group), after}, append(when, q.Limit, r.pk, int64(q.Group))...)
-	return all(r.ctx, r.c, scanMembership, columns+" FROM (SELECT e.member FROM edges e WHERE e.tenant = ? AND e.grp = ? AND e.member > 0"+where+holds+order+
-		" LIMIT ?) page CROSS JOIN edges e ON e.tenant = ? AND e.grp = ? AND e.member = page.member"+log+order, args...)
+	// Looking at an edge is cheap, and at its user is not: the users are asked
+	// about, and who added them is, for those on a page alone. One page more is
+	// needed only where some of a page do not count.
+	var out []directory.Membership
+	for {
+		where, order, args := keyset("e.serial", q.After, q.Descending, r.pk)
+		args = []any{r.pk, int64(q.Group), args[1], q.Limit}
+		var members []int64
+		err := r.c.each(r.ctx, func(row scanner) error {
+			var member int64
+			err := row.Scan(&q.After, &member)
+			members = append(members, member)
+			return err
+		}, "SELECT e.serial, e.member FROM edges e WHERE e.tenant = ? AND e.grp = ? AND e.member > 0"+where+order+" LIMIT ?", args...)
+		if err != nil {
+			return nil, err
+		}
+		args = append([]any{integers(members), r.pk, int64(q.Group)}, when...)
+		page, err := all(r.ctx, r.c, scanMembership, columns+" FROM json_each(?) j CROSS JOIN edges e ON e.tenant = ? AND e.grp = ? AND e.member = j.value"+log+
+			" WHERE true"+holds+order, args...)
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, page...); len(members) < q.Limit || len(out) >= q.Limit {
+			return out[:min(len(out), q.Limit)], nil
+		}
+	}
 }
 
 // MembershipsOf implements [directory.Reader].
