@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"roster/internal/server"
+	"roster/internal/store/postgres/pgtest"
 )
 
 // binary builds the real program, once for all tests.
@@ -35,7 +36,7 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := pgtest.Main(m)
 	if path, err := binary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
 	}

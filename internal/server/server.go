@@ -213,12 +213,14 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 	defer listener.Close()
 	stopping := make(chan struct{})
 	var ops *http.Server
+	operations := ""
 	failures := make(chan error, 2)
 	if cfg.OpsListen != "" {
 		opsListener, err := net.Listen("tcp", cfg.OpsListen)
 		if err != nil {
 			return fmt.Errorf("--ops-listen: %w", err)
 		}
+		operations = opsListener.Addr().String()
 		ops = &http.Server{Handler: opsHandler(o.Directory, stopping), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 		go func() { failures <- ops.Serve(opsListener) }()
 		defer ops.Close()
@@ -248,9 +250,9 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 		}
 	}
 	if cfg.Store == "" {
-		log.Info("serving", "address", address, "operations", cfg.OpsListen, "data", cfg.Data)
+		log.Info("serving", "address", address, "operations", operations, "data", cfg.Data)
 	} else {
-		log.Info("serving", "address", address, "operations", cfg.OpsListen, "store", postgres.Name(cfg.Store))
+		log.Info("serving", "address", address, "operations", operations, "store", postgres.Name(cfg.Store))
 	}
 	if ready != nil {
 		ready(address)

@@ -140,13 +140,18 @@ func (s *Store) commit(l *lane, first *request) {
 		return
 	}
 	g := &group{s: s, l: l, requests: []*request{first}, more: l.tenant != id.Tenant{}}
-	err := s.retry(context.Background(), func() error {
+	attempt := func() error {
 		err := g.try()
 		for errors.Is(err, errRedo) {
 			err = g.try()
 		}
 		return err
-	})
+	}
+	err := s.retry(context.Background(), attempt)
+	if err != nil && g.inDoubt != nil && time.Since(g.doubted) < s.patience {
+		// The doubt is younger than our patience: somebody may still know.
+		err = s.retry(context.Background(), attempt)
+	}
 	if err == nil {
 		g.remember()
 	}
@@ -177,8 +182,10 @@ type group struct {
 	// that its failure costs nobody else anything.
 	careful bool
 
-	// inDoubt is the transaction whose commit was sent and not answered.
+	// inDoubt is the transaction whose commit was sent and not answered, since
+	// doubted.
 	inDoubt *transaction
+	doubted time.Time
 
 	drawn []drawn // codes given out in the open transaction
 }
@@ -220,9 +227,9 @@ type open struct {
 
 // try carries the requests out in one transaction.
 func (g *group) try() error {
-	ctx, cancel := context.WithTimeout(context.Background(), transactionWithin)
-	defer cancel()
-	err := g.s.lend(ctx, func(c *conn) error {
+	err := g.s.lend(context.Background(), func(c *conn) error {
+		ctx, cancel := context.WithTimeout(context.Background(), transactionWithin)
+		defer cancel()
 		o := &open{group: g, c: c, ctx: ctx, id: id.New[id.Credential]()}
 		err := o.run()
 		if err != nil {
@@ -233,9 +240,6 @@ func (g *group) try() error {
 	if err != nil {
 		g.restore()
 		g.l.names.forget()
-		if ctx.Err() != nil {
-			err = lost(err)
-		}
 	}
 	return err
 }
@@ -255,6 +259,9 @@ func (o *open) run() (err error) {
 	}
 	if errors.Is(err, directory.ErrNoTenant) {
 		o.s.tenants.Delete(o.l.tenant)
+		if o.inDoubt != nil {
+			return err // its log went with it, and nobody knows
+		}
 		for _, r := range o.requests {
 			r.err = err
 		}
@@ -308,7 +315,14 @@ func (o *open) settle() (came bool, err error) {
 		o.inDoubt = nil
 		return false, nil
 	}
-	return true, o.c.end("ROLLBACK")
+	// A primary that crashed and came back shows what its standbys may not have
+	// yet. Whoever commits after it waits for them.
+	if err := o.c.exec(o.ctx, "UPDATE heads SET at = at WHERE tenant = $1", o.pk); err != nil {
+		return false, err
+	}
+	b := &pgx.Batch{}
+	b.Queue("COMMIT")
+	return true, o.commit(b)
 }
 
 // carry runs one request inside the open transaction and sets its outcome. An
@@ -339,6 +353,9 @@ func (o *open) carry(r *request) error {
 	case o.c.failed != nil && (o.c.c.Conn().IsClosed() || transient(o.c.failed)):
 		r.err = nil
 		return fmt.Errorf("%w: %w", errBroken, o.c.failed)
+	case err != nil && transient(err): // on another connection
+		r.err = nil
+		return fmt.Errorf("%w: %w", errBroken, err)
 	case err == nil:
 		if w.saved && o.careful {
 			return o.c.exec(o.ctx, "RELEASE SAVEPOINT one")
@@ -391,7 +408,25 @@ func (o *open) end() error {
 	if o.last != 0 {
 		o.inDoubt = &transaction{id: o.id, last: o.last}
 	}
-	err := o.c.batch(o.ctx, b, func(res pgx.BatchResults) error {
+	err := o.commit(b)
+	o.doubted = time.Now()
+	if err == nil || !o.c.c.Conn().IsClosed() {
+		o.inDoubt = nil // the database said what became of it
+	}
+	if err == nil {
+		o.l.names.committed(o.head.revision)
+	}
+	return err
+}
+
+// commit sends a batch that ends in COMMIT. If that is not answered in time, or
+// only because somebody ended the wait for a standby, the connection is closed.
+func (o *open) commit(b *pgx.Batch) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerWithin)
+	defer cancel()
+	l := lineOf(o.c.c.Conn())
+	l.committing.Store(true)
+	err := o.c.batch(ctx, b, func(res pgx.BatchResults) error {
 		for range b.Len() - 1 {
 			if _, err := res.Exec(); err != nil {
 				return err
@@ -403,12 +438,17 @@ func (o *open) end() error {
 		}
 		return err
 	})
-	if err == nil || !o.c.c.Conn().IsClosed() {
-		o.inDoubt = nil // the database said what became of it
+	if err == nil && l.hasty.Load() {
+		err = errHasty
+		o.c.c.Conn().Close(ctx)
 	}
-	if err == nil {
-		o.l.names.committed(o.head.revision)
+	if !o.c.c.Conn().IsClosed() {
+		l.committing.Store(false)
+		return err
 	}
+	// The driver would keep it for a while, to be polite, and a server that got
+	// half of this the tenant's lock.
+	o.c.c.Conn().PgConn().Conn().Close()
 	return err
 }
 

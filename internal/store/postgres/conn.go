@@ -34,6 +34,17 @@ type conn struct {
 	// failed is the first error since it was last nil. PostgreSQL carries out
 	// nothing in a transaction after one, whoever kept the error to itself.
 	failed error
+
+	// patience, unless nil, ends the question when it runs out. Every sign of
+	// life winds it up.
+	patience *time.Timer
+}
+
+// alive notes a sign of life.
+func (c *conn) alive() {
+	if c.patience != nil {
+		c.patience.Reset(silence)
+	}
 }
 
 // watch notes an error. One that says that a name is taken comes back as such.
@@ -55,6 +66,7 @@ func (c *conn) exec(ctx context.Context, query string, args ...any) error {
 // affect is exec for who must know how many rows it touched.
 func (c *conn) affect(ctx context.Context, query string, args ...any) (int64, error) {
 	c.count++
+	c.alive()
 	tag, err := c.c.Exec(ctx, c.note(query), args...)
 	return tag.RowsAffected(), c.watch(err)
 }
@@ -74,6 +86,7 @@ func (c *conn) end(query string) error {
 // batch sends statements in one round trip and lets fn read the results.
 func (c *conn) batch(ctx context.Context, b *pgx.Batch, fn func(pgx.BatchResults) error) error {
 	c.count++
+	c.alive()
 	res := c.c.SendBatch(ctx, b)
 	return c.watch(errors.Join(fn(res), res.Close()))
 }
@@ -91,18 +104,21 @@ func (s single) Scan(dest ...any) error { return s.c.watch(s.row.Scan(dest...)) 
 
 func (c *conn) row(ctx context.Context, query string, args ...any) scanner {
 	c.count++
+	c.alive()
 	return single{c, c.c.QueryRow(ctx, c.note(query), args...)}
 }
 
 // each calls fn for every row of the query.
 func (c *conn) each(ctx context.Context, fn func(scanner) error, query string, args ...any) error {
 	c.count++
+	c.alive()
 	rows, err := c.c.Query(ctx, c.note(query), args...)
 	if err != nil {
 		return c.watch(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
+		c.alive()
 		if err := fn(rows); err != nil {
 			return err
 		}

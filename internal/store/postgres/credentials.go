@@ -33,7 +33,7 @@ func scanCredential(row scanner) (directory.Credential, error) {
 // CredentialByHash implements [directory.Store].
 func (s *Store) CredentialByHash(ctx context.Context, kind directory.CredentialKind, hash []byte) (directory.Credential, error) {
 	var found directory.Credential
-	err := s.read(ctx, func(c *conn) (err error) {
+	err := s.read(ctx, func(ctx context.Context, c *conn) (err error) {
 		found, err = scanCredential(c.row(ctx, "SELECT "+credentialColumns+` FROM secrets s
  JOIN credentials c ON c.tenant = s.tenant AND c.id = s.credential JOIN tenants t ON t.pk = c.tenant WHERE s.kind = $1 AND s.hash = $2`, string(kind), hash))
 		return gone(err, directory.ErrNoCredential)
@@ -48,7 +48,7 @@ func (s *Store) Touch(ctx context.Context, used map[id.Credential]time.Time) err
 	for c, t := range used {
 		ids, at = append(ids, uuid(c)), append(at, micros(t))
 	}
-	return classify(s.read(ctx, func(c *conn) error {
+	return classify(s.read(ctx, func(ctx context.Context, c *conn) error {
 		return c.exec(ctx, `WITH idle AS (SELECT c.tenant, c.id, j.at FROM unnest($1::uuid[], $2::bigint[]) AS j(id, at)
  JOIN secrets s ON s.credential = j.id JOIN credentials c ON c.tenant = s.tenant AND c.id = s.credential
  WHERE c.used < j.at FOR UPDATE OF c SKIP LOCKED)

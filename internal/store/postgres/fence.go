@@ -90,9 +90,7 @@ func (q *fences) fly(f *fence) {
 // others wait for the answer too.
 func (q *fences) ask(f *fence) {
 	defer close(f.done)
-	ctx, cancel := context.WithTimeout(context.Background(), quickly)
-	defer cancel()
-	f.err = q.s.read(ctx, func(c *conn) error {
+	f.err = q.s.read(context.Background(), func(ctx context.Context, c *conn) error {
 		pks, of := make([]int64, 0, len(f.tenants)), make(map[int64]id.Tenant, len(f.tenants))
 		for t := range f.tenants {
 			pk, err := q.s.tenant(ctx, c, t)

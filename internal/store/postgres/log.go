@@ -48,7 +48,7 @@ func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revisi
 				}
 			}
 			var page []*directory.Commit
-			err := s.read(ctx, func(c *conn) error {
+			err := s.peruse(ctx, func(ctx context.Context, c *conn) error {
 				pk, err := s.tenant(ctx, c, t)
 				if err != nil {
 					return err

@@ -134,7 +134,7 @@ func (s *Store) Close() error {
 // Pin keeps a setting of the deployment if there is none under the name, and
 // returns the one that is kept.
 func (s *Store) Pin(ctx context.Context, name, value string) (kept string, err error) {
-	err = s.read(ctx, func(c *conn) error {
+	err = s.read(ctx, func(ctx context.Context, c *conn) error {
 		return c.row(ctx, "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value", name, value).Scan(&kept)
 	})
 	return kept, classify(err)
@@ -142,9 +142,7 @@ func (s *Store) Pin(ctx context.Context, name, value string) (kept string, err e
 
 // Ready reports whether the primary answers this node.
 func (s *Store) Ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, quickly)
-	defer cancel()
-	return classify(s.lend(ctx, func(c *conn) error {
+	return classify(s.quick(ctx, func(ctx context.Context, c *conn) error {
 		var one int
 		return c.row(ctx, "SELECT 1").Scan(&one)
 	}))
@@ -152,7 +150,7 @@ func (s *Store) Ready(ctx context.Context) error {
 
 // View implements [directory.Store].
 func (s *Store) View(ctx context.Context, t id.Tenant, fn func(directory.Reader) error) error {
-	return classify(s.read(ctx, func(c *conn) error {
+	return classify(s.peruse(ctx, func(ctx context.Context, c *conn) error {
 		pk, err := s.tenant(ctx, c, t)
 		if err != nil {
 			return err

@@ -23,8 +23,21 @@ const (
 	// primary that needs longer is as good as away.
 	quickly = 5 * time.Second
 
+	// silence is how long a longer question may go without a word from the
+	// primary, be it another row.
+	silence = 30 * time.Second
+
+	// answerWithin is how long a COMMIT is waited for before it is in doubt. A
+	// standby that has to have it first may take its time.
+	answerWithin = 10 * time.Second
+
 	// connectWithin bounds the making of one connection to one host.
 	connectWithin = 2 * time.Second
+
+	// pingWithin bounds the look at a connection that was idle. It is a fraction
+	// of acquireWithin, so that one that has died unnoticed is not all that a
+	// request gets to see.
+	pingWithin = time.Second
 )
 
 // lend gives fn a connection once.
@@ -45,6 +58,9 @@ func (s *Store) lend(ctx context.Context, fn func(*conn) error) error {
 	c := &conn{c: pc, statements: s.statements}
 	err = fn(c)
 	if err != nil && pc.Conn().IsClosed() && ctx.Err() == nil {
+		// What broke this one has broken others too, which would be found out
+		// one by one, and some only after a wait.
+		s.pool.Reset()
 		return lost(err)
 	}
 	return err
@@ -108,12 +124,38 @@ func (s *Store) retry(ctx context.Context, try func() error) error {
 	}
 }
 
-// read lends fn a connection for reading, again if the connection breaks.
-func (s *Store) read(ctx context.Context, fn func(*conn) error) error {
+// quick lends fn a connection for statements that answer quickly, and takes one
+// that does not answer for lost.
+func (s *Store) quick(ctx context.Context, fn func(context.Context, *conn) error) error {
+	return s.lend(ctx, func(c *conn) error {
+		ctx, cancel := context.WithTimeout(ctx, quickly)
+		defer cancel()
+		return fn(ctx, c)
+	})
+}
+
+// read is quick, again if the connection breaks.
+func (s *Store) read(ctx context.Context, fn func(context.Context, *conn) error) error {
 	if s.closing.Err() != nil {
 		return errClosed
 	}
-	return s.retry(ctx, func() error { return s.lend(ctx, fn) })
+	return s.retry(ctx, func() error { return s.quick(ctx, fn) })
+}
+
+// peruse is read for questions that may take long, but not be silent.
+func (s *Store) peruse(ctx context.Context, fn func(context.Context, *conn) error) error {
+	if s.closing.Err() != nil {
+		return errClosed
+	}
+	return s.retry(ctx, func() error {
+		return s.lend(ctx, func(c *conn) error {
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			c.patience = time.AfterFunc(silence, cancel)
+			defer c.patience.Stop()
+			return fn(ctx, c)
+		})
+	})
 }
 
 // begin opens a transaction that writes and returns the tenant's head, locked.

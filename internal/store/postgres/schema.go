@@ -15,7 +15,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -46,6 +45,8 @@ func config(dsn string, connections int) (*pgxpool.Config, error) {
 	cfg.MaxConns = int32(connections)
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.HealthCheckPeriod = 10 * time.Second
+	cfg.PingTimeout = pingWithin
+	cfg.BeforeConnect = watchCommits
 	c := cfg.ConnConfig
 	if c.ConnectTimeout == 0 || c.ConnectTimeout > connectWithin {
 		c.ConnectTimeout = connectWithin
@@ -57,9 +58,6 @@ func config(dsn string, connections int) (*pgxpool.Config, error) {
 	c.DialFunc = dialer.DialContext
 	// Whatever the DSN says: an answer from a standby could be an old one.
 	c.ValidateConnect = primary
-	c.BuildContextWatcherHandler = func(p *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: p, DeadlineDelay: time.Second}
-	}
 	if _, set := c.RuntimeParams["application_name"]; !set {
 		c.RuntimeParams["application_name"] = "roster"
 	}
@@ -68,13 +66,17 @@ func config(dsn string, connections int) (*pgxpool.Config, error) {
 
 // greeting is what every connection begins with: whether the server is a standby,
 // and settings of the session. A node that was cut off in a transaction must not
-// lock its tenant for long, and no server may acknowledge what is not on disk.
-// What an operator has set in the DSN or for the role stays.
+// lock its tenant for long, nor in the middle of what it sent, where a session
+// does not count as idle and only the connection tells. No server may acknowledge
+// what is not on disk. What an operator has set in the DSN or for the role stays.
 const greeting = `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on',
  CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', false) END,
  CASE current_setting('idle_in_transaction_session_timeout') WHEN '0' THEN set_config('idle_in_transaction_session_timeout', '10s', false) END,
  CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', '20s', false) END,
- CASE current_setting('client_connection_check_interval') WHEN '0' THEN set_config('client_connection_check_interval', '2s', false) END`
+ CASE current_setting('client_connection_check_interval') WHEN '0' THEN set_config('client_connection_check_interval', '2s', false) END,
+ CASE current_setting('tcp_user_timeout') WHEN '0' THEN set_config('tcp_user_timeout', '10s', false) END,
+ CASE WHEN current_setting('tcp_keepalives_idle')::int >= 7200 THEN
+ set_config('tcp_keepalives_idle', '5', false) || set_config('tcp_keepalives_interval', '2', false) || set_config('tcp_keepalives_count', '3', false) END`
 
 // Name is what a DSN may be called where others read it: without secrets.
 func Name(dsn string) string {

@@ -24,7 +24,7 @@ func scanTenant(row scanner) (directory.Tenant, error) {
 
 // Tenants implements [directory.Store].
 func (s *Store) Tenants(ctx context.Context, after int64, limit int) (list []directory.Tenant, err error) {
-	err = s.read(ctx, func(c *conn) (err error) {
+	err = s.read(ctx, func(ctx context.Context, c *conn) (err error) {
 		list, err = all(ctx, c, scanTenant, "SELECT "+tenantColumns+" FROM tenants t WHERE t.code > $1 ORDER BY t.code LIMIT $2", max(after, 0), limit)
 		return err
 	})
@@ -32,7 +32,7 @@ func (s *Store) Tenants(ctx context.Context, after int64, limit int) (list []dir
 }
 
 func (s *Store) findTenant(ctx context.Context, where string, arg any) (t directory.Tenant, err error) {
-	err = s.read(ctx, func(c *conn) (err error) {
+	err = s.read(ctx, func(ctx context.Context, c *conn) (err error) {
 		t, err = scanTenant(c.row(ctx, "SELECT "+tenantColumns+" FROM tenants t WHERE t.pk > 1 AND "+where, arg))
 		return gone(err, directory.ErrNoTenant)
 	})
