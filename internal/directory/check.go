@@ -43,7 +43,7 @@ func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[
 		if err := p.may(ReadMembers); err != nil {
 			return Answer[bool]{}, err
 		}
-		if st := d.index.Get(p.Tenant); st != nil && c.Fresh.allows(Revision(st.Revision())) {
+		if st := d.memory().index.Get(p.Tenant); st != nil && c.Fresh.allows(Revision(st.Revision())) {
 			if a := d.ask(st, c); !a.Value {
 				return a, nil
 			}

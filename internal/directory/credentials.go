@@ -337,7 +337,8 @@ const maxKnown = 100000
 // no principal.
 func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, hash []byte) (Credential, error) {
 	key := credentialKey{kind, string(hash)}
-	if known, ok := d.credentials.Load(key); ok {
+	m := d.memory()
+	if known, ok := m.credentials.Load(key); ok {
 		c := known.(*knownCredential)
 		fence, err := d.fresh(ctx, c.Tenant)
 		if errors.Is(err, ErrNoTenant) {
@@ -346,12 +347,12 @@ func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, h
 		if err != nil {
 			return Credential{}, err
 		}
-		if c.epoch == d.follower(c.Tenant).epoch.Load() {
+		if c.epoch == m.follower(c.Tenant).epoch.Load() && m == d.memory() {
 			found := c.Credential
 			found.Fence = fence
 			return found, nil
 		}
-		d.unknow(key)
+		m.unknow(key)
 	}
 	c, err := d.store.CredentialByHash(ctx, kind, hash)
 	if err != nil {
@@ -360,7 +361,8 @@ func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, h
 	// Read it again inside its tenant, to know at which revision it was so. The
 	// epoch is taken first: should a revocation be seen meanwhile, what is kept
 	// here is of an epoch that has passed.
-	f := d.follower(c.Tenant)
+	m = d.memory()
+	f := m.follower(c.Tenant)
 	epoch := f.epoch.Load()
 	var rev Revision
 	err = d.store.View(ctx, c.Tenant, func(r Reader) (err error) {
@@ -378,19 +380,19 @@ func (d *Directory) CredentialByHash(ctx context.Context, kind CredentialKind, h
 	}
 	f.seen.CompareAndSwap(0, uint64(rev)) // nothing older is remembered of the tenant
 	if Revision(f.seen.Load()) <= rev {
-		if d.known.Add(1) > maxKnown {
-			d.credentials.Clear()
-			d.known.Store(1)
+		if m.known.Add(1) > maxKnown {
+			m.credentials.Clear()
+			m.known.Store(1)
 		}
-		d.credentials.Store(key, &knownCredential{Credential: c, epoch: epoch})
+		m.credentials.Store(key, &knownCredential{Credential: c, epoch: epoch})
 	}
 	c.Fence = rev
 	return c, nil
 }
 
-func (d *Directory) unknow(key credentialKey) {
-	if _, had := d.credentials.LoadAndDelete(key); had {
-		d.known.Add(-1)
+func (m *memory) unknow(key credentialKey) {
+	if _, had := m.credentials.LoadAndDelete(key); had {
+		m.known.Add(-1)
 	}
 }
 
@@ -398,7 +400,7 @@ func (d *Directory) unknow(key credentialKey) {
 // acknowledged, and returns how far that is.
 func (d *Directory) fresh(ctx context.Context, t id.Tenant) (Revision, error) {
 	fence, err := d.store.Fence(ctx, t)
-	if err != nil || fence <= Revision(d.follower(t).seen.Load()) {
+	if err != nil || fence <= Revision(d.memory().follower(t).seen.Load()) {
 		return fence, err
 	}
 	return fence, d.catchUp(ctx, t, fence)

@@ -132,7 +132,7 @@ const seedPage = 5000
 // the second a page at a time, and if that is interrupted the next call goes on.
 // It gives nobody any right, so every principal may ask for it.
 func (d *Directory) SeedBuiltIns(ctx context.Context, p Principal, names BuiltIns) error {
-	if _, done := d.seeded.Load(p.Tenant); done {
+	if _, done := d.memory().seeded.Load(p.Tenant); done {
 		return nil
 	}
 	for after := id.Number(0); ; {
@@ -146,7 +146,7 @@ func (d *Directory) SeedBuiltIns(ctx context.Context, p Principal, names BuiltIn
 			return err
 		}
 		if after = a.Value; after == 0 {
-			d.seeded.Store(p.Tenant, true)
+			d.memory().seeded.Store(p.Tenant, true)
 			return nil
 		}
 	}

@@ -271,7 +271,7 @@ func (l *look) picture() (*index.State, error) {
 
 // pictureAt is picture of a revision.
 func (l *look) pictureAt(rev Revision) *index.State {
-	st := l.d.index.Get(l.p.Tenant)
+	st := l.d.memory().index.Get(l.p.Tenant)
 	switch {
 	case st == nil:
 		l.d.warm(l.p.Tenant)

@@ -38,12 +38,9 @@ type Store interface {
 	// already been told.
 	Fence(ctx context.Context, t id.Tenant) (Revision, error)
 
-	// Watch calls heard when another node is known to have taken a tenant to a
-	// revision, as soon as word of it comes, from one goroutine at a time; word
-	// may be lost, so it also asks now and then about those that interested
-	// returns. It returns when ctx or the store ends. On an engine without other
-	// nodes it does nothing else.
-	Watch(ctx context.Context, interested func() []id.Tenant, heard func(id.Tenant, Revision))
+	// Watch tells the watcher what becomes of the store by others' doing, until
+	// ctx or the store ends. On an engine without other nodes it tells nothing.
+	Watch(ctx context.Context, w Watcher)
 
 	// Commits yields the change log of t in order, starting after a revision. It
 	// ends no earlier than the last commit that this Store value acknowledged, or
@@ -94,6 +91,22 @@ func DayOf(t time.Time) Day { return Day(t.Unix() / (24 * 60 * 60)) }
 
 // VisitsKept is how long sign-ins are counted at least.
 const VisitsKept = 60 * 24 * time.Hour
+
+// Watcher is told what becomes of a store by others' doing.
+type Watcher struct {
+	// Heard is called when another node is known to have taken a tenant to a
+	// revision, as soon as word of it comes, from one goroutine at a time. Word
+	// may be lost, so the store also asks now and then about those tenants that
+	// Interested returns.
+	Interested func() []id.Tenant
+	Heard      func(id.Tenant, Revision)
+
+	// Rewound is called when the store turns out to be served from another
+	// history: the same revisions may mean something else now. It is called
+	// before anything is read from there, from any goroutine, and must not wait
+	// for the store.
+	Rewound func()
+}
 
 // Author is what the change log keeps about who made a commit.
 type Author struct {

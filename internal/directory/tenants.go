@@ -94,15 +94,16 @@ func (d *Directory) TenantID(ctx context.Context, name string) (id.Tenant, error
 		return t, nil
 	}
 	name = FoldName(name)
-	if known, ok := d.tenantNames.Load(name); ok {
+	m := d.memory()
+	if known, ok := m.tenantNames.Load(name); ok {
 		k := known.(knownTenant)
 		if _, err := d.fresh(ctx, k.id); err != nil && !errors.Is(err, ErrNoTenant) {
 			return id.Tenant{}, err
 		}
-		if k.epoch == d.follower(k.id).epoch.Load() {
+		if k.epoch == m.follower(k.id).epoch.Load() && m == d.memory() {
 			return k.id, nil
 		}
-		d.tenantNames.Delete(name)
+		m.tenantNames.Delete(name)
 	}
 	t, err := d.FindTenant(ctx, name)
 	if err != nil {
@@ -110,7 +111,8 @@ func (d *Directory) TenantID(ctx context.Context, name string) (id.Tenant, error
 	}
 	// As in [Directory.CredentialByHash], the epoch is taken before the name is
 	// read that it is kept with.
-	f := d.follower(t.ID)
+	m = d.memory()
+	f := m.follower(t.ID)
 	epoch := f.epoch.Load()
 	var rev Revision
 	err = d.store.View(ctx, t.ID, func(r Reader) (err error) {
@@ -125,7 +127,7 @@ func (d *Directory) TenantID(ctx context.Context, name string) (id.Tenant, error
 	f.seen.CompareAndSwap(0, uint64(rev)) // nothing older is remembered of the tenant
 	// Of a tenant without commits nothing is seen yet that could tell of a rename.
 	if t.Name == name && rev > 0 && Revision(f.seen.Load()) <= rev {
-		d.tenantNames.Store(name, knownTenant{t.ID, epoch})
+		m.tenantNames.Store(name, knownTenant{t.ID, epoch})
 	}
 	return t.ID, nil
 }
@@ -141,7 +143,7 @@ type knownTenant struct {
 // name.
 func (d *Directory) forgetNames(err error) {
 	if errors.Is(err, ErrNoTenant) {
-		d.tenantNames.Clear()
+		d.memory().tenantNames.Clear()
 	}
 }
 
@@ -233,7 +235,7 @@ func (d *Directory) UpdateTenant(ctx context.Context, p Principal, in TenantUpda
 		return after, nil
 	})
 	if err == nil && in.Name != nil {
-		d.tenantNames.Clear()
+		d.memory().tenantNames.Clear()
 	}
 	return a, err
 }
@@ -266,9 +268,9 @@ func (d *Directory) DeleteTenant(ctx context.Context, p Principal, which id.Tena
 		return gone, t.Writer.DeleteTenant(gone)
 	})
 	if err == nil {
-		d.tenantNames.Clear()
-		d.index.Forget(which)
-		d.follower(which).epoch.Add(1)
+		d.memory().tenantNames.Clear()
+		d.memory().index.Forget(which)
+		d.memory().follower(which).epoch.Add(1)
 	}
 	return a, err
 }

@@ -41,7 +41,7 @@ func (l *look) privileges() (map[id.Number]Grants, error) {
 	if err != nil {
 		return nil, err
 	}
-	if kept, ok := l.d.privileges.Load(l.p.Tenant); ok && kept.(*privileges).shape == shape {
+	if kept, ok := l.d.memory().privileges.Load(l.p.Tenant); ok && kept.(*privileges).shape == shape {
 		return kept.(*privileges).confers, nil
 	}
 	l.missed = true
@@ -83,7 +83,7 @@ func (d *Directory) learnPrivileges(ctx context.Context, t id.Tenant) {
 		}
 		confers, err := (&look{Reader: r, d: d, p: Principal{Tenant: t}}).privileges()
 		if err == nil {
-			d.privileges.Store(t, &privileges{shape: shape, confers: confers})
+			d.memory().privileges.Store(t, &privileges{shape: shape, confers: confers})
 		}
 		return err
 	})

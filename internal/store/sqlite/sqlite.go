@@ -189,7 +189,7 @@ func (s *Store) Ready(ctx context.Context) error {
 func (s *Store) Fence(context.Context, id.Tenant) (directory.Revision, error) { return 0, nil }
 
 // Watch has nobody to hear of.
-func (s *Store) Watch(ctx context.Context, _ func() []id.Tenant, _ func(id.Tenant, directory.Revision)) {
+func (s *Store) Watch(ctx context.Context, _ directory.Watcher) {
 	select {
 	case <-ctx.Done():
 	case <-s.closing:
