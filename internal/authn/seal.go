@@ -19,9 +19,15 @@ type Sealer struct {
 	fingerprint string
 }
 
-// SealKeyEnv names the environment variable that holds the sealing key, as 64
-// hex digits. Without it the key is a file in the data directory.
-const SealKeyEnv = "ROSTER_SEAL_KEY"
+// The environment variables that hold the sealing key, as 64 hex digits, or name
+// a file that does. Without either the key is a file in the data directory.
+const (
+	SealKeyEnv     = "ROSTER_SEAL_KEY"
+	SealKeyFileEnv = "ROSTER_SEAL_KEY_FILE"
+)
+
+// SealKeyGiven reports whether the environment says what the sealing key is.
+func SealKeyGiven() bool { return os.Getenv(SealKeyEnv) != "" || os.Getenv(SealKeyFileEnv) != "" }
 
 // NewSealer returns a sealer with a key of 32 bytes.
 func NewSealer(key []byte) (*Sealer, error) {
@@ -41,8 +47,8 @@ func NewSealer(key []byte) (*Sealer, error) {
 // secrets must have the same.
 func (s *Sealer) Fingerprint() string { return s.fingerprint }
 
-// LoadSealer takes the key from the environment, or from seal.key in dir, which
-// it makes, readable by its owner only, if there is none.
+// LoadSealer takes the key from where the environment says, or from seal.key in
+// dir, which it makes, readable by its owner only, if there is none.
 func LoadSealer(dir string) (*Sealer, error) {
 	if env := os.Getenv(SealKeyEnv); env != "" {
 		key, err := hex.DecodeString(strings.TrimSpace(env))
@@ -51,9 +57,12 @@ func LoadSealer(dir string) (*Sealer, error) {
 		}
 		return NewSealer(key)
 	}
-	path := filepath.Join(dir, "seal.key")
+	path, named := os.Getenv(SealKeyFileEnv), true
+	if path == "" {
+		path, named = filepath.Join(dir, "seal.key"), false
+	}
 	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
+	if errors.Is(err, os.ErrNotExist) && !named {
 		text = []byte(hex.EncodeToString(random(32)))
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {

@@ -101,8 +101,8 @@ func Migrate(ctx context.Context, store string, dry bool) ([]postgres.Migration,
 }
 
 func openPostgres(ctx context.Context, at Storage) (directory.Store, *authn.Sealer, error) {
-	if os.Getenv(authn.SealKeyEnv) == "" {
-		return nil, nil, fmt.Errorf("a PostgreSQL store needs %s, the same on every node: 64 hex digits, made once with openssl rand -hex 32", authn.SealKeyEnv)
+	if !authn.SealKeyGiven() {
+		return nil, nil, fmt.Errorf("a PostgreSQL store needs %s, or %s with the name of a file, the same on every node: 64 hex digits, made once with openssl rand -hex 32", authn.SealKeyEnv, authn.SealKeyFileEnv)
 	}
 	sealer, err := authn.LoadSealer("")
 	if err != nil {

@@ -188,6 +188,8 @@ type group struct {
 	doubted time.Time
 
 	drawn []drawn // codes given out in the open transaction
+
+	in *history // that the transaction is part of
 }
 
 // transaction says how to find a commit in the log.
@@ -230,6 +232,7 @@ func (g *group) try() error {
 	err := g.s.lend(context.Background(), func(c *conn) error {
 		ctx, cancel := context.WithTimeout(context.Background(), transactionWithin)
 		defer cancel()
+		g.in = c.history()
 		o := &open{group: g, c: c, ctx: ctx, id: id.New[id.Credential]()}
 		err := o.run()
 		if err != nil {
@@ -258,7 +261,7 @@ func (o *open) run() (err error) {
 		o.head, err = o.c.begin(o.ctx, o.pk)
 	}
 	if errors.Is(err, directory.ErrNoTenant) {
-		o.s.tenants.Delete(o.l.tenant)
+		o.c.history().tenants.Delete(o.l.tenant)
 		if o.inDoubt != nil {
 			return err // its log went with it, and nobody knows
 		}
@@ -273,7 +276,7 @@ func (o *open) run() (err error) {
 	if came, err := o.settle(); came || err != nil {
 		return err
 	}
-	o.l.names.at(o.head.revision)
+	o.l.names.at(o.in, o.head.revision)
 	start := time.Now()
 	for n := 0; ; n++ {
 		if n == len(o.requests) {
@@ -465,14 +468,14 @@ func (g *group) remember() {
 			g.s.codes.chosen(r.chosen)
 		}
 	}
-	g.s.tails.Append(commits, tenants)
+	g.in.tails.Append(commits, tenants)
 	if len(commits) > 0 {
 		g.s.tell.moved(g.l.tenant, commits[len(commits)-1].Revision)
 	}
 	for _, r := range g.requests {
 		for _, t := range r.deleted {
-			g.s.tenants.Delete(t)
-			g.s.tails.Drop(t)
+			g.in.tenants.Delete(t)
+			g.in.tails.Drop(t)
 		}
 	}
 }

@@ -40,6 +40,9 @@ type conn struct {
 	patience *time.Timer
 }
 
+// history is what the server at the other end serves.
+func (c *conn) history() *history { return lineOf(c.c.Conn()).history }
+
 // alive notes a sign of life.
 func (c *conn) alive() {
 	if c.patience != nil {

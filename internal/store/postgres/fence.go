@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"roster/internal/directory"
 	"roster/internal/id"
@@ -42,10 +41,10 @@ func (s *Store) Fence(ctx context.Context, t id.Tenant) (directory.Revision, err
 	}
 	rev, ok := f.answer[t]
 	if !ok {
-		s.tenants.Delete(t)
+		s.history().tenants.Delete(t)
 		return 0, directory.ErrNoTenant
 	}
-	s.hear(t, rev)
+	s.history().hear(t, rev)
 	return rev, nil
 }
 
@@ -111,38 +110,11 @@ func (q *fences) ask(f *fence) {
 			return err
 		}, "SELECT tenant, revision FROM heads WHERE tenant = ANY($1)", pks)
 	})
-	if tell := q.s.told.Load(); tell != nil && f.err == nil {
+	if f.err == nil {
 		// Whether tenants came or went is known before any of these is told.
-		(*tell)(id.Tenant{}, f.answer[id.Tenant{}])
+		q.s.heard(id.Tenant{}, f.answer[id.Tenant{}])
 	}
 }
 
 // platform is the pk of the platform.
 const platform = 1
-
-// hear notes that a tenant is known to have come as far as a revision, and reports
-// whether that is news.
-func (s *Store) hear(t id.Tenant, rev directory.Revision) bool {
-	known, ok := s.heard.Load(t)
-	if !ok {
-		known, _ = s.heard.LoadOrStore(t, &atomic.Uint64{})
-	}
-	high := known.(*atomic.Uint64)
-	for {
-		old := high.Load()
-		if old >= uint64(rev) {
-			return false
-		}
-		if high.CompareAndSwap(old, uint64(rev)) {
-			return true
-		}
-	}
-}
-
-// heardOf is the highest revision that this node was told of by another.
-func (s *Store) heardOf(t id.Tenant) directory.Revision {
-	if known, ok := s.heard.Load(t); ok {
-		return directory.Revision(known.(*atomic.Uint64).Load())
-	}
-	return 0
-}

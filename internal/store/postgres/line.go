@@ -18,6 +18,8 @@ import (
 // whatever runs when a connection is given up, would not undo it: it would show
 // it to everybody and acknowledge it while the standby does not have it.
 type line struct {
+	history *history // that the server at the other end serves
+
 	committing atomic.Bool // nothing may be cancelled
 	hasty      atomic.Bool // somebody cancelled a wait for a standby all the same
 }

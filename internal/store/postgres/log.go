@@ -36,14 +36,15 @@ func scanCommit(row scanner) (*directory.Commit, error) {
 func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revision) iter.Seq2[*directory.Commit, error] {
 	return func(yield func(*directory.Commit, error) bool) {
 		for {
-			if recent, ok := s.tails.After(t, after); ok && len(recent) > 0 {
+			h := s.history()
+			if recent, ok := h.tails.After(t, after); ok && len(recent) > 0 {
 				for _, c := range recent {
 					if !yield(c, nil) {
 						return
 					}
 					after = c.Revision
 				}
-				if after >= s.heardOf(t) {
+				if after >= h.heardOf(t) {
 					return
 				}
 			}

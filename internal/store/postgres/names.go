@@ -12,6 +12,7 @@ import (
 // for one revision of the tenant, which the tenant's lock tells; a commit of
 // another node makes it begin anew. It is used by whoever holds the lane.
 type names struct {
+	in       *history
 	revision int64
 	users    map[[16]byte]id.Number
 	groups   map[[16]byte]directory.Group
@@ -26,11 +27,11 @@ type name struct {
 // maxNames bounds each of the two; above it all are forgotten.
 const maxNames = 1 << 16
 
-// at says what revision the transaction began at.
-func (n *names) at(revision int64) {
-	if n.revision != revision {
+// at says in which history, and at what revision, the transaction began.
+func (n *names) at(in *history, revision int64) {
+	if n.in != in || n.revision != revision {
 		n.forget()
-		n.revision = revision
+		n.in, n.revision = in, revision
 	}
 }
 

@@ -266,11 +266,11 @@ func TestWordOfAnotherNodesCommitsComes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		n.b.Watch(ctx, func() []id.Tenant { return []id.Tenant{n.tenant} }, func(t id.Tenant, rev directory.Revision) {
+		n.b.Watch(ctx, directory.Watcher{Interested: func() []id.Tenant { return []id.Tenant{n.tenant} }, Heard: func(t id.Tenant, rev directory.Revision) {
 			if t == n.tenant {
 				heard <- rev
 			}
-		})
+		}})
 	})
 	for i := range 3 {
 		want := n.update(n.a, n.tenant, addGroup(fmt.Sprint(i)))
@@ -291,7 +291,7 @@ func TestAStoreThatIsClosedIsUnavailableToFencesAndWatchesToo(t *testing.T) {
 	n := twoNodes(t, Options{Connections: 8})
 	done := make(chan struct{})
 	go func() {
-		n.b.Watch(t.Context(), func() []id.Tenant { return nil }, func(id.Tenant, directory.Revision) {})
+		n.b.Watch(t.Context(), directory.Watcher{Interested: func() []id.Tenant { return nil }, Heard: func(id.Tenant, directory.Revision) {}})
 		close(done)
 	}()
 	if err := n.b.Close(); err != nil {
@@ -316,6 +316,53 @@ func TestACommitIsOnDiskBeforeItIsAcknowledgedWhateverTheServerIsSetTo(t *testin
 		}
 		if have != want {
 			t.Errorf("set to %s it is %s, want %s", set, have, want)
+		}
+	}
+}
+
+func TestWhatWasRememberedOfALostHistoryIsForgotten(t *testing.T) {
+	primary := pgtest.New(t, "fsync = off")
+	primary.Exec(t, "CREATE DATABASE roster")
+	s := openOn(t, primary.DSN("roster")+"&pool_max_conn_lifetime=1h", Options{Connections: 8, Patience: time.Minute})
+	n := &nodes{T: t, a: s}
+	made := directory.Tenant{Name: "one"}
+	n.update(s, id.Tenant{}, func(w directory.Writer) error { return w.InsertTenant(&made) })
+	n.tenant = made.ID
+	ann := n.user(s, directory.User{Name: "ann"})
+	standby := primary.Standby(t, "behind")
+
+	// What comes now the standby never gets: revision 2 is a lost one.
+	standby.Exec(t, "SELECT pg_wal_replay_pause()")
+	primary.Exec(t, "SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+	standby.Kill()
+	n.user(s, directory.User{Name: "lost"})
+	rewound := make(chan struct{}, 10)
+	ctx, stop := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		s.Watch(ctx, directory.Watcher{Interested: func() []id.Tenant { return nil }, Heard: func(id.Tenant, directory.Revision) {}, Rewound: func() { rewound <- struct{}{} }})
+	})
+	defer watching.Wait()
+	defer stop()
+
+	// The standby is promoted and takes the primary's place at its address.
+	primary.Kill()
+	standby.Instead(t, primary)
+	fence, err := s.Fence(t.Context(), n.tenant)
+	if err != nil || fence != 1 {
+		t.Fatalf("the fence is %d, %v; want 1", fence, err)
+	}
+	select {
+	case <-rewound:
+	default:
+		t.Fatal("another history was read from and nobody was told")
+	}
+	if rev := n.update(s, n.tenant, func(w directory.Writer) error { return w.DeleteUser(ann) }); rev != 2 {
+		t.Fatalf("the first commit of the new history is %d, want 2", rev)
+	}
+	for c, err := range s.Commits(t.Context(), n.tenant, 1) {
+		if err != nil || c.Changes[0].Kind != directory.UserDeleted {
+			t.Fatalf("revision %d is %v, %v: it is that of the lost history", c.Revision, c.Changes[0].Kind, err)
 		}
 	}
 }

@@ -102,30 +102,22 @@ func (n *notifier) send(ctx context.Context) {
 
 // Watch implements [directory.Store]: it listens, and in case word was lost asks
 // now and then.
-func (s *Store) Watch(ctx context.Context, interested func() []id.Tenant, heard func(id.Tenant, directory.Revision)) {
-	var one sync.Mutex // held while heard runs
-	tell := func(t id.Tenant, rev directory.Revision) {
-		if s.hear(t, rev) {
-			one.Lock()
-			defer one.Unlock()
-			heard(t, rev)
-		}
-	}
-	s.told.Store(&tell)
-	defer s.told.Store(nil)
+func (s *Store) Watch(ctx context.Context, w directory.Watcher) {
+	s.watcher.Store(&w)
+	defer s.watcher.Store(nil)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.closing, cancel)()
 	var all sync.WaitGroup
 	all.Go(func() {
 		for ctx.Err() == nil {
-			s.listen(ctx, tell) // the connection broke; polling goes on meanwhile
+			s.listen(ctx) // the connection broke; polling goes on meanwhile
 			pause(ctx, pollEvery)
 		}
 	})
 	for pause(ctx, pollEvery) {
 		f := &fence{tenants: map[id.Tenant]bool{}, done: make(chan struct{})}
-		for _, t := range interested() {
+		for _, t := range w.Interested() {
 			f.tenants[t] = true
 		}
 		if len(f.tenants) == 0 {
@@ -133,10 +125,21 @@ func (s *Store) Watch(ctx context.Context, interested func() []id.Tenant, heard 
 		}
 		s.fences.ask(f) // if that fails there is nothing to tell, and the next will come
 		for t, rev := range f.answer {
-			tell(t, rev)
+			s.heard(t, rev)
 		}
 	}
 	all.Wait()
+}
+
+// heard hands on, if it is news, how far a tenant has come.
+func (s *Store) heard(t id.Tenant, rev directory.Revision) {
+	w := s.watcher.Load()
+	if w == nil || !s.history().hear(t, rev) {
+		return
+	}
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	w.Heard(t, rev)
 }
 
 // pause waits, and reports whether ctx has not ended.
@@ -150,7 +153,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // listen hands on what other nodes tell until the connection breaks.
-func (s *Store) listen(ctx context.Context, tell func(id.Tenant, directory.Revision)) error {
+func (s *Store) listen(ctx context.Context) error {
 	pc, err := s.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -175,7 +178,7 @@ func (s *Store) listen(ctx context.Context, tell func(id.Tenant, directory.Revis
 		}
 		for text, rev := range message {
 			if t, err := id.Parse[id.Tenant](text); err == nil {
-				tell(t, rev)
+				s.heard(t, rev)
 			}
 		}
 	}

@@ -23,7 +23,6 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
-	"roster/internal/store/changelog"
 )
 
 // Store is the engine. It implements [directory.Store].
@@ -46,10 +45,9 @@ type Store struct {
 	close   context.CancelFunc
 	once    sync.Once
 
-	tenants sync.Map // id.Tenant → int64, the pk; only for tenants that exist
-	tails   changelog.Tails
-	heard   sync.Map                                            // id.Tenant → *atomic.Uint64, the highest revision told by another node
-	told    atomic.Pointer[func(id.Tenant, directory.Revision)] // what Watch hands word on to
+	histories
+	watcher atomic.Pointer[directory.Watcher]
+	telling sync.Mutex // held while the watcher is told of tenants
 	fences  fences
 	codes   codes
 	tell    notifier
@@ -98,12 +96,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if err := ready(ctx, cfg.ConnConfig, o.NoMigrate); err != nil {
 		return nil, err
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, explain(cfg.ConnConfig, err)
-	}
 	s := &Store{
-		pool:       pool,
 		clock:      o.Clock,
 		patience:   o.Patience,
 		acquire:    min(o.Patience, acquireWithin),
@@ -113,6 +106,10 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	s.fences.s, s.codes.s, s.tell.s = s, s, s
+	cfg.ConnConfig.ValidateConnect = s.greet
+	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return nil, explain(cfg.ConnConfig, err)
+	}
 	s.busy.Go(func() { s.tell.run(s.closing) })
 	return s, nil
 }
@@ -168,7 +165,7 @@ func (s *Store) View(ctx context.Context, t id.Tenant, fn func(directory.Reader)
 		defer c.end("ROLLBACK")
 		if err != nil {
 			if errors.Is(err, directory.ErrNoTenant) {
-				s.tenants.Delete(t)
+				c.history().tenants.Delete(t)
 			}
 			return err
 		}
@@ -179,7 +176,7 @@ func (s *Store) View(ctx context.Context, t id.Tenant, fn func(directory.Reader)
 // tenant returns the pk of t. A tenant that is gone has no row in heads under its
 // pk, and a pk is never given twice, so a remembered one does no harm.
 func (s *Store) tenant(ctx context.Context, c *conn, t id.Tenant) (int64, error) {
-	if pk, ok := s.tenants.Load(t); ok {
+	if pk, ok := c.history().tenants.Load(t); ok {
 		return pk.(int64), nil
 	}
 	var pk int64
@@ -187,6 +184,6 @@ func (s *Store) tenant(ctx context.Context, c *conn, t id.Tenant) (int64, error)
 	if err != nil {
 		return 0, gone(err, directory.ErrNoTenant)
 	}
-	s.tenants.Store(t, pk)
+	c.history().tenants.Store(t, pk)
 	return pk, nil
 }

@@ -55,6 +55,10 @@ func (s *Store) lend(ctx context.Context, fn func(*conn) error) error {
 		return lost(err)
 	}
 	defer pc.Release()
+	if lineOf(pc.Conn()).history != s.history() { // it was idle while another began
+		pc.Conn().Close(ctx)
+		return lost(errOldPrimary)
+	}
 	c := &conn{c: pc, statements: s.statements}
 	err = fn(c)
 	if err != nil && pc.Conn().IsClosed() && ctx.Err() == nil {

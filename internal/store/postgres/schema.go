@@ -147,7 +147,8 @@ type Migration struct {
 // Migrate brings the schema of the database up to date and returns the steps that
 // it took, or with dry those that it would take. Any number of nodes may do so at
 // once: an advisory lock lets them do it one after another, and who comes later
-// finds it done. Each step is a transaction.
+// finds it done. Each step is a transaction, which holds the lock: one of a session
+// would stay with a pooler.
 func Migrate(ctx context.Context, dsn string, dry bool) ([]Migration, error) {
 	cfg, err := config(dsn, DefaultConnections)
 	if err != nil {
@@ -176,56 +177,68 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migrat
 	if err != nil {
 		return nil, err
 	}
-	// Whoever migrates before may need long.
-	if _, err := c.Exec(ctx, "SET lock_timeout = 0"); err != nil {
-		return nil, err
-	}
-	if _, err := c.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
-		return nil, err
-	}
-	have, err := schema(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	if have > len(files) {
-		return nil, fmt.Errorf("%w (it has %d, this knows %d)", ErrSchemaNew, have, len(files))
-	}
 	for i, file := range files {
 		number, name, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".sql"), "_")
 		if n, err := strconv.Atoi(number); err != nil || n != i+1 {
 			return nil, fmt.Errorf("migration %s is out of order", file)
 		}
-		if i < have {
-			continue
-		}
-		if !dry {
-			text, err := migrations.ReadFile(file)
-			if err != nil {
-				return steps, err
-			}
-			err = pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-				if _, err := tx.Conn().PgConn().Exec(ctx, string(text)).ReadAll(); err != nil {
+		took := false
+		err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
+			if !dry {
+				// Whoever migrates at the moment may need long.
+				if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = 0"); err != nil {
 					return err
 				}
-				if fill := fills[i+1]; fill != nil {
-					if err := fill(ctx, tx); err != nil {
-						return err
-					}
+				if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(migrationLock)); err != nil {
+					return err
 				}
-				_, err := tx.Exec(ctx, "INSERT INTO settings (name, value) VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", strconv.Itoa(i+1))
-				return err
-			})
-			if err != nil {
-				return steps, fmt.Errorf("migration %s: %w", filepath.Base(file), err)
 			}
+			have, err := schema(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if have > len(files) {
+				return fmt.Errorf("%w (it has %d, this knows %d)", ErrSchemaNew, have, len(files))
+			}
+			took = have <= i
+			if !took || dry {
+				return nil
+			}
+			return step(ctx, tx, i+1, file)
+		})
+		if errors.Is(err, ErrSchemaNew) || code(err) == "" && err != nil {
+			return steps, err
 		}
-		steps = append(steps, Migration{i + 1, name})
+		if err != nil {
+			return steps, fmt.Errorf("migration %s: %w", filepath.Base(file), err)
+		}
+		if took {
+			steps = append(steps, Migration{i + 1, name})
+		}
 	}
 	return steps, nil
 }
 
+// step carries out one migration.
+func step(ctx context.Context, tx pgx.Tx, number int, file string) error {
+	text, err := migrations.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Conn().PgConn().Exec(ctx, string(text)).ReadAll(); err != nil {
+		return err
+	}
+	if fill := fills[number]; fill != nil {
+		if err := fill(ctx, tx); err != nil {
+			return err
+		}
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO settings (name, value) VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", strconv.Itoa(number))
+	return err
+}
+
 // schema returns the number of the last migration that the database has had.
-func schema(ctx context.Context, c *pgx.Conn) (int, error) {
+func schema(ctx context.Context, c pgx.Tx) (int, error) {
 	var there bool
 	if err := c.QueryRow(ctx, "SELECT to_regclass('settings') IS NOT NULL").Scan(&there); err != nil || !there {
 		return 0, err

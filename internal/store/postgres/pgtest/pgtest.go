@@ -5,6 +5,7 @@ package pgtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ import (
 type Server struct {
 	Dir  string // where it keeps its data, its socket and its log
 	Port int    // names the socket; also a TCP port on 127.0.0.1
+
+	socket string // the directory of the socket, if it is another's
 
 	cmd  *exec.Cmd
 	done chan struct{} // closed when cmd has ended
@@ -287,6 +290,19 @@ func (s *Server) Standby(t testing.TB, name string, settings ...string) *Server 
 	return r
 }
 
+// Instead makes a standby, which must not run, the primary at the address of
+// another server, which must have ended.
+func (s *Server) Instead(t testing.TB, of *Server) {
+	t.Helper()
+	s.Port = of.Port
+	if err := s.configure(fmt.Sprintf("unix_socket_directories = '%s'", of.Dir)); err != nil {
+		t.Fatal(err)
+	}
+	s.socket = of.Dir
+	s.Start(t)
+	s.Exec(t, "SELECT pg_promote()")
+}
+
 // Exec runs statements on the database postgres, one by one.
 func (s *Server) Exec(t testing.TB, statements ...string) {
 	t.Helper()
@@ -314,7 +330,7 @@ func (s *Server) Do(statements ...string) error {
 
 // DSN names a database of the server, through its socket.
 func (s *Server) DSN(database string) string {
-	return fmt.Sprintf("postgres://roster@/%s?host=%s&port=%d", database, url.QueryEscape(s.Dir), s.Port)
+	return fmt.Sprintf("postgres://roster@/%s?host=%s&port=%d", database, url.QueryEscape(cmp.Or(s.socket, s.Dir)), s.Port)
 }
 
 // Address is where the server listens on TCP.
