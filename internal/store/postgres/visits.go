@@ -19,7 +19,7 @@ func (s *Store) CountVisits(ctx context.Context, counts map[directory.Visit]int)
 		tenants, users, days, times = append(tenants, uuid(in.Tenant)), append(users, uuid(in.User)), append(days, int64(in.Day)), append(times, int64(n))
 		last = max(last, in.Day)
 	}
-	return classify(s.read(ctx, func(c *conn) error {
+	return classify(s.read(ctx, func(ctx context.Context, c *conn) error {
 		who := map[int64][]int32{}
 		// Rows are taken in one order, so that two nodes do not wait for each other.
 		err := c.each(ctx, func(row scanner) error {
