@@ -127,7 +127,10 @@ var (
 
 // Password verifies a user's password. from is the client's address: too many
 // failures, for one account or from one address, are [directory.TooMany] for a
-// while. An unknown user costs the time a wrong password does.
+// while. An unknown user costs the hash that a wrong password
+// does; noting the failure of one who is there is a write beside that. Whether it
+// passed is kept with the user, see [directory.SignIn]: a locked account is
+// [ErrLocked].
 func (a *Authenticator) Password(ctx context.Context, tenant id.Tenant, user directory.Ref, password, from string) (directory.User, directory.Credential, error) {
 	none := func(err error) (directory.User, directory.Credential, error) {
 		return directory.User{}, directory.Credential{}, err
