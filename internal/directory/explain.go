@@ -108,7 +108,7 @@ func (d *Directory) Explain(ctx context.Context, p Principal, in Explain) (Answe
 
 // known leaves out what was not found.
 func known(numbers []id.Number) []id.Number {
-	return slices.DeleteFunc(numbers, func(n id.Number) bool { return n == 0 || n == Ambiguous })
+	return slices.DeleteFunc(slices.Clone(numbers), func(n id.Number) bool { return n == 0 || n == Ambiguous })
 }
 
 func (t then) explain(out *Explanation, in Explain) error {

@@ -784,6 +784,8 @@ func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 			"change members": m.changeMembers,
 			"more members":   m.changeMembers,
 			"most members":   m.changeMembers,
+			"change many":    m.changeMany,
+			"change more":    m.changeMany,
 			"change groups":  m.changeGroups,
 			"more groups":    m.changeGroups,
 			"move the clock": func(t *rapid.T) {

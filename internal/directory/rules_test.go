@@ -174,6 +174,9 @@ var operations = map[string]operation{
 	"ChangeMembers": {directory.WriteMembers, func(w *world, p directory.Principal) error {
 		return drop(w.ChangeMembers(ctx, p, directory.MembersChange{Group: directory.ByNumber(1), Remove: []directory.MemberRef{{Ref: directory.ByNumber(1)}}}))
 	}},
+	"ChangeMemberships": {directory.WriteMembers, func(w *world, p directory.Principal) error {
+		return drop(w.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.RemoveMembers, Members: []directory.MemberRef{{Ref: directory.ByNumber(1)}}, Groups: []directory.Ref{directory.ByNumber(1)}}}}))
+	}},
 	"ChangeGroups": {directory.WriteMembers, func(w *world, p directory.Principal) error {
 		return drop(w.ChangeGroups(ctx, p, directory.GroupsChange{Member: directory.MemberRef{Ref: directory.ByNumber(1)}, Remove: []directory.Ref{directory.ByNumber(1)}}))
 	}},

@@ -162,6 +162,9 @@ type Reader interface {
 	// SignIns returns how those of these users sign in that ever tried.
 	SignIns(users []id.Number) (map[id.Number]SignIn, error)
 
+	// Edges returns at most limit of the edges into these groups, and of those of
+	// these members, whatever their dates say, by group and member.
+	Edges(groups []id.Number, members []id.Member, limit int) ([]Edge, error)
 	// MembershipsOf returns the memberships of these members that hold at a
 	// moment (whatever their dates say if it is zero), those of users who are
 	// not active left out, by member and then by group.

@@ -23,6 +23,10 @@ type look struct {
 type tx struct {
 	look
 	Writer
+
+	// keeps is set while whoever runs the changes sees to it that there is an
+	// administrator when all are done.
+	keeps bool
 }
 
 // privileges says what standing in a group confers: the grants of the group and
@@ -263,7 +267,7 @@ var ErrLastAdmin = conflict("admin.last", "", "That would remove the last admini
 // took the last administrator's, at once or by a date that will come. touches
 // says whether it can at all.
 func (t *tx) keepingAdmin(touches bool, change func() error) error {
-	if !touches {
+	if !touches || t.keeps {
 		return change()
 	}
 	moments := [...]time.Time{t.now(), endOfTime}

@@ -76,6 +76,8 @@ func (a *api) routes() []dialect.Route {
 		{Method: "GET", Pattern: inTenant + "/check", Grant: directory.ReadMembers, Handler: a.check},
 		{Method: "POST", Pattern: inTenant + "/check", Grant: directory.ReadMembers, Handler: a.checkMany},
 
+		{Method: "POST", Pattern: inTenant + "/memberships:batch", Grant: directory.WriteMembers, Handler: a.changeMany},
+
 		{Method: "GET", Pattern: inTenant + "/explain", Grant: directory.ReadMembers, Handler: a.explain},
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}/history", Grant: directory.ReadMembers, Handler: a.memberHistory},
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/diff", Grant: directory.ReadMembers, Handler: a.diffGroup},

@@ -164,9 +164,9 @@ func (a *api) diff(w http.ResponseWriter, r *http.Request, p directory.Principal
 	}
 	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), func(d directory.Difference) differenceJSON {
 		if d.Gained {
-			return differenceJSON{"gained", encodeMemberAt(d.MemberOf, got.Value.At.Time)}
+			return differenceJSON{changeOf(true), encodeMemberAt(d.MemberOf, got.Value.At.Time)}
 		}
 		d.Membership = directory.Membership{} // it stands no more
-		return differenceJSON{"lost", encodeMemberAt(d.MemberOf, got.Value.At.Time)}
+		return differenceJSON{changeOf(false), encodeMemberAt(d.MemberOf, got.Value.At.Time)}
 	})))
 }

@@ -357,6 +357,16 @@ func decodeText(raw jsontext.Value) (string, error) {
 	return s, err
 }
 
+func parseMode(s string) (directory.Mode, error) {
+	switch s {
+	case "atomic":
+		return directory.Atomic, nil
+	case "each":
+		return directory.Each, nil
+	}
+	return 0, invalid("mode.unknown", "mode", "The mode is atomic or each.")
+}
+
 // batchResultJSON says what became of each item, list by list, in order.
 type batchResultJSON struct {
 	Add      []itemJSON         `json:"add"`
@@ -398,12 +408,8 @@ func (a *api) changeMembers(w http.ResponseWriter, r *http.Request, p directory.
 		return err
 	}
 	batch := directory.MembersChange{Group: group, Add: in.Add, Remove: in.Remove, Keep: true}
-	switch in.Mode {
-	case "atomic":
-	case "each":
-		batch.Mode = directory.Each
-	default:
-		return invalid("mode.unknown", "mode", "The mode is atomic or each.")
+	if batch.Mode, err = parseMode(in.Mode); err != nil {
+		return err
 	}
 	if in.Standing != nil {
 		batch.Keep = false

@@ -132,6 +132,13 @@ func (r *reader) Climb(of []id.Member) ([]directory.Link, error) {
 		r.pk, integers(of))
 }
 
+// Edges implements [directory.Reader].
+func (r *reader) Edges(groups []id.Number, members []id.Member, limit int) ([]directory.Edge, error) {
+	return all(r.ctx, r.c, scanEdge, `SELECT e.grp, e.member FROM unnest($2::int[]) AS j(grp) JOIN edges e ON e.tenant = $1 AND e.grp = j.grp
+ UNION SELECT e.grp, e.member FROM unnest($3::int[]) AS j(member) JOIN edges e ON e.tenant = $1 AND e.member = j.member ORDER BY 1, 2 LIMIT $4`,
+		r.pk, integers(groups), integers(members), limit)
+}
+
 // ever is a table, to be joined, of what stood then on the edges that a condition
 // picks, from both tables.
 func ever(where string) string {

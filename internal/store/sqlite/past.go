@@ -180,6 +180,13 @@ func (r *reader) Checks(of []directory.Edge, at time.Time) ([]directory.Edge, er
 		r.pk, integers(membersOf(of)), micros(at), packEdges(of))
 }
 
+// Edges implements [directory.Reader].
+func (r *reader) Edges(groups []id.Number, members []id.Member, limit int) ([]directory.Edge, error) {
+	return all(r.ctx, r.c, scanEdge, `SELECT e.grp, e.member FROM json_each(?2) j CROSS JOIN edges e ON e.tenant = ?1 AND e.grp = j.value
+ UNION SELECT e.grp, e.member FROM json_each(?3) j CROSS JOIN edges e INDEXED BY edges_member ON e.tenant = ?1 AND e.member = j.value ORDER BY 1, 2 LIMIT ?4`,
+		r.pk, integers(groups), integers(members), limit)
+}
+
 // membersOf returns the members of the edges, each once.
 func membersOf(edges []directory.Edge) []id.Member {
 	seen := make(map[id.Member]bool, len(edges))

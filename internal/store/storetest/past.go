@@ -393,6 +393,28 @@ var past = []testCase{
 		})
 	}},
 
+	{"edges are found from both ends, each once, as many as are wanted", func(w *world) {
+		t := w.tenant("one")
+		w.users(t, 3)
+		w.groups(t, 3)
+		w.insert(t, directory.Standing{Until: start.Add(-time.Hour)}, in(1, 1), in(2, 1), within(2, 1), in(1, 2), in(3, 3), within(3, 2))
+		for _, c := range []struct {
+			groups  []id.Number
+			members []id.Member
+			limit   int
+			want    []directory.Edge
+		}{
+			{nil, nil, 10, nil},
+			{[]id.Number{1}, nil, 10, []directory.Edge{within(2, 1), in(1, 1), in(2, 1)}},
+			{nil, []id.Member{1, -3, 9}, 10, []directory.Edge{in(1, 1), within(3, 2), in(1, 2)}},
+			{[]id.Number{1, 9}, []id.Member{1}, 10, []directory.Edge{within(2, 1), in(1, 1), in(2, 1), in(1, 2)}},
+			{[]id.Number{1, 2, 3}, nil, 4, []directory.Edge{within(2, 1), in(1, 1), in(2, 1), within(3, 2)}},
+		} {
+			got := get(w, t, func(r directory.Reader) ([]directory.Edge, error) { return r.Edges(c.groups, c.members, c.limit) })
+			w.same(fmt.Sprintf("of groups %v and members %v", c.groups, c.members), got, c.want)
+		}
+	}},
+
 	{"before its first commit a tenant had no revision", func(w *world) {
 		t := w.tenant("one")
 		w.users(t, 1)

@@ -1,0 +1,275 @@
+package directory_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"roster/internal/directory"
+	"roster/internal/id"
+)
+
+// batchRun is a run of a batch with what its items should come to.
+type batchRun struct {
+	items, left []wanted
+}
+
+// clone copies what a batch may change.
+func (o *oracle) clone() *oracle {
+	c := *o
+	c.edges = maps.Clone(o.edges)
+	return &c
+}
+
+// drawRun draws a run of members and groups, or of pairs.
+func (m *machine) drawRun(t *rapid.T) (r directory.BatchRun, want []wanted) {
+	r = directory.BatchRun{Do: rapid.SampledFrom([]directory.BatchDo{directory.AddMembers, directory.AddMembers, directory.RemoveMembers, directory.ReplaceMembers, directory.ReplaceGroups}).Draw(t, "do"),
+		Standing: m.standing(t), Keep: rapid.Bool().Draw(t, "keep")}
+	member := func() (directory.MemberRef, wanted) {
+		var w wanted
+		isGroup := rapid.IntRange(0, 2).Draw(t, "a group") == 0
+		n := id.Number(0)
+		if isGroup {
+			n = m.group(t)
+			w.edge.Member = id.GroupMember(n)
+			if _, ok := m.o.groups[n]; !ok {
+				w.code = "group.unknown"
+			}
+		} else {
+			n = m.user(t)
+			w.edge.Member = id.UserMember(n)
+			if _, ok := m.o.users[n]; !ok {
+				w.code = "user.unknown"
+			}
+		}
+		return directory.MemberRef{IsGroup: isGroup, Ref: m.ref(t, isGroup, n)}, w
+	}
+	group := func(w wanted) (directory.Ref, wanted) {
+		g := m.group(t)
+		if _, ok := m.o.groups[g]; !ok && w.code == "" {
+			w.code = "group.unknown"
+		}
+		w.edge.Group = g
+		return m.ref(t, true, g), w
+	}
+	pairs := r.Do < directory.ReplaceMembers && rapid.Bool().Draw(t, "pairs")
+	var members []wanted
+	for range rapid.IntRange(0, 3).Draw(t, "members") {
+		ref, w := member()
+		if pairs {
+			var g directory.Ref
+			g, w = group(w)
+			r.Pairs = append(r.Pairs, directory.Pair{Member: ref, Group: g})
+			want = append(want, w)
+			continue
+		}
+		r.Members, members = append(r.Members, ref), append(members, w)
+	}
+	if pairs {
+		return r, want
+	}
+	for range rapid.IntRange(0, 2).Draw(t, "groups") {
+		ref, w := group(wanted{})
+		r.Groups = append(r.Groups, ref)
+		for _, x := range members {
+			x.edge.Group = w.edge.Group
+			if x.code == "" {
+				x.code = w.code
+			}
+			want = append(want, x)
+		}
+	}
+	return r, want
+}
+
+// leftBy are the edges that a replacement takes out, of those that stand when
+// the batch begins.
+func (o *oracle) leftBy(r directory.BatchRun, items []wanted, named map[directory.Edge]bool, groups, members []wanted) (left []wanted) {
+	for e := range o.edges {
+		replaced := r.Do == directory.ReplaceMembers && slices.ContainsFunc(groups, func(w wanted) bool { return w.code == "" && w.edge.Group == e.Group }) ||
+			r.Do == directory.ReplaceGroups && slices.ContainsFunc(members, func(w wanted) bool { return w.code == "" && w.edge.Member == e.Member })
+		if replaced && !named[e] {
+			left = append(left, wanted{edge: e})
+		}
+	}
+	slices.SortFunc(left, func(a, b wanted) int {
+		return cmp.Or(cmp.Compare(a.edge.Group, b.edge.Group), cmp.Compare(a.edge.Member, b.edge.Member))
+	})
+	return left
+}
+
+// changeMany carries out a batch, or rehearses it first.
+func (m *machine) changeMany(t *rapid.T) {
+	in := directory.Batch{Mode: rapid.SampledFrom([]directory.Mode{directory.Atomic, directory.Each}).Draw(t, "mode"), DryRun: rapid.Bool().Draw(t, "dry run")}
+	var runs []batchRun
+	for range rapid.IntRange(1, 3).Draw(t, "runs") {
+		r, want := m.drawRun(t)
+		in.Runs = append(in.Runs, r)
+		named := map[directory.Edge]bool{}
+		for _, w := range want {
+			named[w.edge] = true
+		}
+		// Who is named is found again by its number.
+		var groups, members []wanted
+		for _, g := range r.Groups {
+			n := m.resolve(t, true, g)
+			groups = append(groups, wanted{edge: directory.Edge{Group: n}, code: unknown(n)})
+		}
+		for _, x := range r.Members {
+			n := m.resolve(t, x.IsGroup, x.Ref)
+			w := wanted{edge: directory.Edge{Member: id.UserMember(n)}, code: unknown(n)}
+			if x.IsGroup {
+				w.edge.Member = id.GroupMember(n)
+			}
+			members = append(members, w)
+		}
+		runs = append(runs, batchRun{want, m.o.leftBy(r, want, named, groups, members)})
+	}
+	stale := -1
+	for range rapid.IntRange(0, 2).Draw(t, "conditions") {
+		u, g := m.user(t), m.group(t)
+		r := directory.Require{User: directory.ByNumber(int64(u)), Group: directory.ByNumber(int64(g)), Member: rapid.Bool().Draw(t, "member")}
+		holds := slices.Contains(m.o.groupsOf(id.UserMember(u), m.now()), g) == r.Member
+		if rapid.IntRange(0, 2).Draw(t, "version") == 0 {
+			r = directory.Require{Group: r.Group, Version: int64(rapid.IntRange(1, 2).Draw(t, "at version"))}
+			holds = m.o.groups[g].Version == r.Version
+		}
+		if !holds && stale < 0 {
+			stale = len(in.Require)
+		}
+		in.Require = append(in.Require, r)
+	}
+	before := m.o.clone()
+	var after *oracle
+	a, err := m.d.ChangeMemberships(ctx, m.p, in)
+	carryOut := func(next *oracle, at time.Time) (bool, error) {
+		if stale >= 0 {
+			return false, &directory.Error{Code: "precondition.failed"}
+		}
+		if in.Mode == directory.Atomic {
+			for _, r := range runs {
+				for _, w := range r.items {
+					if w.code != "" {
+						return false, &directory.Error{Code: w.code}
+					}
+				}
+			}
+		}
+		changed := false
+		for i, r := range in.Runs {
+			add, remove := runs[i].items, runs[i].left
+			if r.Do == directory.RemoveMembers {
+				add, remove = nil, runs[i].items
+			}
+			did, err := next.batch(add, remove, in.Mode, r.Standing, r.Keep, at)
+			if changed = changed || did; err != nil {
+				return false, err
+			}
+		}
+		after = next
+		return changed, nil
+	}
+	var want error
+	if in.DryRun {
+		_, want = carryOut(m.o.clone(), m.now())
+	} else {
+		want = m.o.change(m.d.Now(), carryOut)
+	}
+	if !compare(t, fmt.Sprintf("ChangeMemberships of %+v at %v", in, m.now()), err, want) {
+		return
+	}
+	for i, r := range a.Value.Runs {
+		results(t, fmt.Sprintf("run %d", i), r.Items, runs[i].items)
+		var left []directory.Edge
+		for _, w := range runs[i].left {
+			if w.out == directory.Removed {
+				left = append(left, w.edge)
+			}
+		}
+		if diff := gocmp.Diff(left, r.Left); diff != "" {
+			t.Fatalf("run %d takes out otherwise (-want +got):\n%s", i, diff)
+		}
+	}
+	if !in.DryRun {
+		return
+	}
+	wantEffects := before.effects(after, m.now())
+	if diff := gocmp.Diff(wantEffects, a.Value.Effects.Changes); diff != "" || !a.Value.Effects.Complete {
+		t.Fatalf("the dry run of %+v at %v says otherwise (-want +got):\n%s", in, m.now(), diff)
+	}
+}
+
+// now is the moment at which a commit would be made.
+func (m *machine) now() time.Time {
+	if now := m.d.Now(); now.After(m.o.last) {
+		return now
+	}
+	return m.o.last
+}
+
+func unknown(n id.Number) string {
+	if n == 0 {
+		return "unknown"
+	}
+	return ""
+}
+
+// resolve finds the number of who is named, 0 for nobody.
+func (m *machine) resolve(t *rapid.T, isGroup bool, ref directory.Ref) id.Number {
+	if isGroup {
+		if a, err := m.d.Group(ctx, m.p, ref); err == nil {
+			return a.Value.Number
+		}
+		return 0
+	}
+	if a, err := m.d.User(ctx, m.p, ref); err == nil {
+		return a.Value.Number
+	}
+	return 0
+}
+
+// effects are what differs between two tenants, now and at every date there is.
+func (o *oracle) effects(after *oracle, now time.Time) []directory.Effect {
+	dates := map[time.Time]bool{now: true}
+	for _, edges := range []map[directory.Edge]directory.Standing{o.edges, after.edges} {
+		for _, s := range edges {
+			for _, d := range []time.Time{s.From, s.Until} {
+				if d.After(now) {
+					dates[d] = true
+				}
+			}
+		}
+	}
+	out := []directory.Effect{}
+	was := map[directory.Edge]int{}
+	for _, at := range slices.SortedFunc(maps.Keys(dates), time.Time.Compare) {
+		is := map[directory.Edge]int{}
+		for g := range o.groups {
+			for u := range o.users {
+				e := directory.Edge{Group: g, Member: id.UserMember(u)}
+				if slices.Contains(after.groupsOf(e.Member, at), g) {
+					is[e]++
+				}
+				if slices.Contains(o.groupsOf(e.Member, at), g) {
+					is[e]--
+				}
+			}
+		}
+		from := len(out)
+		for e, n := range is {
+			if n != 0 && n != was[e] {
+				out = append(out, directory.Effect{Edge: e, At: at, Gained: n > 0})
+			}
+		}
+		slices.SortFunc(out[from:], func(a, b directory.Effect) int {
+			return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Member, b.Member))
+		})
+		was = is
+	}
+	return out
+}
