@@ -5,6 +5,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -73,6 +74,12 @@ type MemberFilter struct {
 	Transitive bool // also through groups; of a group then users only
 	Standing   bool // also those whose membership does not hold now
 	PageSize   int  // as in [UserFilter]
+
+	// Sort is "number", "name", "status" or "added", with a minus in front for
+	// the other way round.
+	Sort       string
+	NamePrefix string // in any letter case
+	Holds      *bool  // with Standing: those that hold, or those that do not
 }
 
 func (f MemberFilter) query() url.Values {
@@ -83,12 +90,45 @@ func (f MemberFilter) query() url.Values {
 	if f.Standing {
 		q.Set("standing", "true")
 	}
+	if f.Sort != "" {
+		q.Set("sort", f.Sort)
+	}
+	if f.NamePrefix != "" {
+		q.Set("name_prefix", f.NamePrefix)
+	}
+	if f.Holds != nil {
+		q.Set("holds", strconv.FormatBool(*f.Holds))
+	}
 	return q
 }
 
 // Members yields who is in a group.
 func (t *Tenant) Members(ctx context.Context, group string, f MemberFilter) iter.Seq2[MemberOf, error] {
 	return pages[MemberOf](ctx, t.c, t.group(group)+"/members", f.query())
+}
+
+// CountMembers returns how many [Tenant.Members] would yield.
+func (t *Tenant) CountMembers(ctx context.Context, group string, f MemberFilter) (int64, error) {
+	return t.count(ctx, t.group(group)+"/members", f)
+}
+
+// CountGroupsOf returns how many [Tenant.GroupsOf] would yield.
+func (t *Tenant) CountGroupsOf(ctx context.Context, m Member, f MemberFilter) (int64, error) {
+	path := t.user(m.ref)
+	if m.group {
+		path = t.group(m.ref)
+	}
+	return t.count(ctx, path+"/groups", f)
+}
+
+func (t *Tenant) count(ctx context.Context, path string, f MemberFilter) (int64, error) {
+	q := f.query()
+	q.Set("limit", "1")
+	q.Set("count", "true")
+	out, err := get[struct {
+		Total int64 `json:"total"`
+	}](ctx, t.c, path, q)
+	return out.Total, err
 }
 
 // GroupsOf yields the groups that a user or a group is in.
@@ -202,17 +242,36 @@ type Pair struct {
 
 // CheckMany answers up to 1,000 checks, in order, as of one revision.
 func (t *Tenant) CheckMany(ctx context.Context, pairs []Pair) ([]bool, error) {
+	if pairs == nil {
+		pairs = []Pair{}
+	}
+	return t.checks(ctx, struct {
+		Checks []Pair `json:"checks"`
+	}{pairs})
+}
+
+// CheckGroups answers whether one user is in each of up to 1,000 groups, in order.
+func (t *Tenant) CheckGroups(ctx context.Context, user string, groups []string) ([]bool, error) {
+	return t.checks(ctx, struct {
+		User   string   `json:"user"`
+		Groups []string `json:"groups"`
+	}{user, groups})
+}
+
+// CheckUsers answers whether each of up to 1,000 users is in one group, in order.
+func (t *Tenant) CheckUsers(ctx context.Context, users []string, group string) ([]bool, error) {
+	return t.checks(ctx, struct {
+		Users []string `json:"users"`
+		Group string   `json:"group"`
+	}{users, group})
+}
+
+func (t *Tenant) checks(ctx context.Context, body any) ([]bool, error) {
 	var out struct {
 		Results []struct {
 			Member bool `json:"member"`
 		} `json:"results"`
 	}
-	if pairs == nil {
-		pairs = []Pair{}
-	}
-	body := struct {
-		Checks []Pair `json:"checks"`
-	}{pairs}
 	if _, err := t.c.do(ctx, call{method: http.MethodPost, path: t.path + "/check", body: body}, &out); err != nil {
 		return nil, err
 	}

@@ -30,6 +30,21 @@ func TestThePastIsAskedFor(t *testing.T) {
 			t.Errorf("ann in Company is %v and %v, want %v", in, many[0], want)
 		}
 	}
+	was := tenant.AsOf(then)
+	if in := must(was.CheckGroups(ctx, client.ByName("ann"), []string{staff, company, client.ByName("none")}))(t); !slices.Equal(in, []bool{true, true, false}) {
+		t.Errorf("ann in three groups is %v", in)
+	}
+	if in := must(was.CheckUsers(ctx, []string{client.ByName("none"), client.ByName("ann")}, company))(t); !slices.Equal(in, []bool{false, true}) {
+		t.Errorf("two users in Company are %v", in)
+	}
+	if a, b := must(was.CountMembers(ctx, company, client.MemberFilter{Transitive: true, NamePrefix: "AN"}))(t), must(tenant.CountGroupsOf(ctx, ann, client.MemberFilter{}))(t); a != 1 || b != 0 {
+		t.Errorf("%d members are counted, and %d groups", a, b)
+	}
+	for m, err := range was.Members(ctx, company, client.MemberFilter{Standing: true, Holds: ptr(true), Sort: "-name"}) {
+		if must(m, err)(t).Group.Name != "Staff" {
+			t.Errorf("in Company is %+v", m)
+		}
+	}
 	if _, err := tenant.AsOf(then).AddMember(ctx, staff, ann); err == nil {
 		t.Error("the past can be written to")
 	}

@@ -149,6 +149,8 @@ func memberList(r *remote) *cobra.Command {
 func bindMemberFilter(cmd *cobra.Command, filter *client.MemberFilter) {
 	cmd.Flags().BoolVar(&filter.Transitive, "transitive", false, "also through groups")
 	cmd.Flags().BoolVar(&filter.Standing, "standing", false, "also those that do not hold now")
+	cmd.Flags().StringVar(&filter.Sort, "sort", "", "by number, name, status or added; -name turns it round")
+	cmd.Flags().StringVar(&filter.NamePrefix, "name-prefix", "", "only names that begin so")
 }
 
 // printMembers prints one of the two lists of memberships.

@@ -33,18 +33,25 @@ type ChangeKind string
 
 // The kinds of change.
 const (
-	TenantCreated     ChangeKind = "tenant.created"
-	TenantUpdated     ChangeKind = "tenant.updated"
-	TenantDeleted     ChangeKind = "tenant.deleted"
-	UserCreated       ChangeKind = "user.created"
-	UserUpdated       ChangeKind = "user.updated"
-	UserDeleted       ChangeKind = "user.deleted"
-	GroupCreated      ChangeKind = "group.created"
-	GroupUpdated      ChangeKind = "group.updated"
-	GroupDeleted      ChangeKind = "group.deleted"
-	MembersAdded      ChangeKind = "members.added"
-	MembersUpdated    ChangeKind = "members.updated"
-	MembersRemoved    ChangeKind = "members.removed"
+	TenantCreated  ChangeKind = "tenant.created"
+	TenantUpdated  ChangeKind = "tenant.updated"
+	TenantDeleted  ChangeKind = "tenant.deleted"
+	UserCreated    ChangeKind = "user.created"
+	UserUpdated    ChangeKind = "user.updated"
+	UserDeleted    ChangeKind = "user.deleted"
+	GroupCreated   ChangeKind = "group.created"
+	GroupUpdated   ChangeKind = "group.updated"
+	GroupDeleted   ChangeKind = "group.deleted"
+	MembersAdded   ChangeKind = "members.added"
+	MembersUpdated ChangeKind = "members.updated"
+	MembersRemoved ChangeKind = "members.removed"
+	// MembersStarted and MembersEnded are of memberships that a date began or
+	// ended, at Standing.From or Standing.Until: a clock's doing, and not that of
+	// the commit's actor, which is the first that came after it. They change no
+	// row, and come before what the commit did.
+	MembersStarted ChangeKind = "members.started"
+	MembersEnded   ChangeKind = "members.ended"
+
 	CredentialCreated ChangeKind = "credential.created"
 	CredentialUpdated ChangeKind = "credential.updated"
 	CredentialRevoked ChangeKind = "credential.revoked"

@@ -59,29 +59,19 @@ func (t *tx) refuseCycles(add []item) error {
 }
 
 // linksAbove returns, for the groups and all that are above them, the groups
-// that each stands in: one statement for each level, whatever their number.
+// that each stands in: one statement, however deep they are.
 func (t *tx) linksAbove(groups []id.Number) (map[id.Number][]id.Number, error) {
-	up := map[id.Number][]id.Number{}
-	seen := map[id.Number]bool{}
-	for level := groups; len(level) > 0; {
-		for _, g := range level {
-			seen[g] = true
-		}
-		links, err := t.Writer.Links(level, true)
-		if err != nil {
-			return nil, err
-		}
-		level = nil
-		for _, l := range links {
-			child, _ := l.Member.Group()
-			up[child] = append(up[child], l.Group)
-			if !seen[l.Group] {
-				seen[l.Group] = true
-				level = append(level, l.Group)
-			}
-		}
+	members := make([]id.Member, len(groups))
+	for i, g := range groups {
+		members[i] = id.GroupMember(g)
 	}
-	return up, nil
+	links, err := t.Writer.Climb(members)
+	up := map[id.Number][]id.Number{}
+	for _, l := range links {
+		child, _ := l.Member.Group()
+		up[child] = append(up[child], l.Group)
+	}
+	return up, err
 }
 
 // climb returns a shortest way from one group up to another, both included; nil

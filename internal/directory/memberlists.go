@@ -69,6 +69,12 @@ type ListMembers struct {
 	// Standing lists everyone who stands there directly, also those whose
 	// membership does not hold now and users who are not active.
 	Standing bool
+
+	// Arrange filters and sorts; the After of a page is then of that list alone.
+	Arrange
+
+	// Count asks for how many entries there are in all.
+	Count bool
 }
 
 // MemberOf is one entry of a list of members or of groups. Membership is zero
@@ -91,6 +97,13 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 		if err != nil {
 			return none, err
 		}
+		total, err := t.total(Edge{Group: g}, in)
+		if err != nil {
+			return none, err
+		}
+		if !in.Arrange.isZero() {
+			return t.arrangedPage(Edge{Group: g}, in)
+		}
 		limit := in.limit()
 		if in.Transitive {
 			numbers, err := t.membersAfter(g, in.number(), limit+1)
@@ -103,14 +116,16 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 				edges[i] = Edge{Group: g, Member: id.UserMember(n)}
 			}
 			items, err := t.describe(edges, false)
-			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When}, err
+			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When, Total: total}, err
 		}
 		list, err := t.Memberships(in.query(MembershipQuery{Group: g, Limit: limit + 1, At: t.unless(in.Standing)}))
 		if err != nil {
 			return none, err
 		}
 		page := found(list, limit, in.cursor(func(m Membership) int64 { return MemberCursor(m.Member) }))
-		return t.describeAll(page, false)
+		out, err := t.describeAll(page, false)
+		out.Total = total
+		return out, err
 	})
 }
 
@@ -131,6 +146,13 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 		if err != nil {
 			return none, err
 		}
+		total, err := t.total(Edge{Member: m}, in)
+		if err != nil {
+			return none, err
+		}
+		if !in.Arrange.isZero() {
+			return t.arrangedPage(Edge{Member: m}, in)
+		}
 		limit := in.limit()
 		if in.Transitive {
 			numbers, err := t.groupsOf(m)
@@ -145,14 +167,16 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 			}
 			page := found(edges, limit, func(e Edge) int64 { return int64(e.Group) })
 			items, err := t.describe(page.Items, true)
-			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When}, err
+			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When, Total: total}, err
 		}
 		list, err := t.Memberships(in.query(MembershipQuery{Member: m, Limit: limit + 1, At: t.unless(in.Standing)}))
 		if err != nil {
 			return none, err
 		}
 		page := found(list, limit, in.cursor(func(m Membership) int64 { return int64(m.Group) }))
-		return t.describeAll(page, true)
+		out, err := t.describeAll(page, true)
+		out.Total = total
+		return out, err
 	})
 }
 

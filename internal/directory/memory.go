@@ -23,6 +23,7 @@ type memory struct {
 	credentials sync.Map // credentialKey → *knownCredential
 	known       atomic.Int64
 	privileges  sync.Map // id.Tenant → *privileges
+	arranged    arrangements
 	tenantNames sync.Map // folded name → knownTenant
 	seeded      sync.Map // id.Tenant → true: it has its built-in groups
 }

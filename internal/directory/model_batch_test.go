@@ -176,7 +176,10 @@ func (m *machine) changeMany(t *rapid.T) {
 	}
 	var want error
 	if in.DryRun {
-		_, want = carryOut(m.o.clone(), m.now())
+		want = m.o.change(m.d.Now(), func(next *oracle, at time.Time) (bool, error) {
+			_, err := carryOut(next.clone(), at)
+			return false, err
+		})
 	} else {
 		want = m.o.change(m.d.Now(), carryOut)
 	}

@@ -87,6 +87,14 @@ func (m *machine) agreeThen(t *rapid.T) {
 	}
 }
 
+// tick records what the clock did, in all tenants.
+func (m *machine) tick(t *rapid.T) {
+	if err := m.d.Tick(ctx); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "Tick", nil, m.o.change(m.d.Now(), func(*oracle, time.Time) (bool, error) { return false, nil }))
+}
+
 // pages reads a list of users to its end and does something after each page.
 func (m *machine) pages(t *rapid.T, in directory.ListMembers, between func()) (got []id.Number) {
 	for {

@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	cmp2 "cmp"
 	"context"
 	"errors"
 	"flag"
@@ -18,6 +19,8 @@ import (
 	"roster/internal/directory"
 	"roster/internal/directory/directorytest"
 	"roster/internal/id"
+	"roster/internal/store/postgres"
+	"roster/internal/store/postgres/pgtest"
 	"roster/internal/store/sqlite"
 )
 
@@ -29,9 +32,13 @@ func TestMain(m *testing.M) {
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
 	if !asked {
 		// Each run of the machine opens a store of its own; -rapid.checks for more.
-		flag.Set("rapid.checks", "20")
+		checks := "20"
+		if testing.Short() {
+			checks = "6"
+		}
+		flag.Set("rapid.checks", checks)
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Main(m))
 }
 
 // oracle is a tenant made of maps: the rules again, written to be read.
@@ -53,14 +60,31 @@ func (o *oracle) change(now time.Time, fn func(next *oracle, at time.Time) (chan
 	if o.last.After(at) {
 		at = o.last
 	}
+	due := len(o.turns(at)) > 0
 	changed, err := fn(next, at)
-	if err != nil || !changed {
+	if err != nil || !changed && !due {
 		return err
 	}
 	next.revision++
 	next.last = at
 	*o = *next
 	return nil
+}
+
+// turns are the dates that have come since the last commit.
+func (o *oracle) turns(at time.Time) (turns []directory.Turn) {
+	for e, s := range o.edges {
+		for i, d := range []time.Time{s.From, s.Until} {
+			if d.After(o.last) && !d.After(at) {
+				turns = append(turns, directory.Turn{Edge: e, At: d, Ended: i == 1})
+			}
+		}
+	}
+	slices.SortFunc(turns, func(a, b directory.Turn) int {
+		ended := map[bool]int{true: 1}
+		return cmp2.Or(a.At.Compare(b.At), ended[a.Ended]-ended[b.Ended], cmp2.Compare(a.Group, b.Group), cmp2.Compare(a.Member, b.Member))
+	})
+	return turns
 }
 
 // groupsOf is every group that m is in at a moment.
@@ -171,10 +195,10 @@ func (o *oracle) batch(add, remove []wanted, mode directory.Mode, s directory.St
 
 // machine is a directory and the oracle beside it.
 type machine struct {
-	dir    string
+	engine func(clock func() time.Time) (directory.Store, error) // opens the same store again and again
 	clock  *directorytest.Clock
 	budget int64
-	store  *sqlite.Store
+	store  directory.Store
 	d      *directory.Directory
 	p      directory.Principal // who may do everything in the tenant
 	other  directory.Principal // the same in another tenant, which takes room in the index
@@ -184,7 +208,7 @@ type machine struct {
 
 func (m *machine) open(t *rapid.T) {
 	var err error
-	m.store, err = sqlite.Open(ctx, m.dir, sqlite.WithClock(m.clock.Now))
+	m.store, err = m.engine(m.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -692,8 +716,16 @@ func (m *machine) replay(t *rapid.T) {
 		if c.Revision != next || c.At.Before(last) {
 			t.Fatalf("after revision %d of %v comes %d of %v", next-1, last, c.Revision, c.At)
 		}
+		// Whatever the clock did since the commit before is said first, once.
+		turned := directory.ClockChanges((&oracle{edges: edges, last: last}).turns(c.At))
+		if n := len(turned); len(c.Changes) < n || n > 0 && !cmp.Equal(c.Changes[:n], turned) {
+			t.Fatalf("revision %d of %v begins with %+v, want what the clock did: %+v", c.Revision, c.At, c.Changes, turned)
+		}
 		next, last = next+1, c.At
-		for _, ch := range c.Changes {
+		for _, ch := range c.Changes[len(turned):] {
+			if ch.Kind == directory.MembersStarted || ch.Kind == directory.MembersEnded {
+				t.Fatalf("revision %d says what the clock did twice: %+v", c.Revision, ch)
+			}
 			things := users
 			switch ch.Kind {
 			case directory.GroupCreated, directory.GroupUpdated, directory.GroupDeleted:
@@ -753,13 +785,39 @@ func (m *machine) replay(t *rapid.T) {
 
 func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 	root := t.TempDir()
-	rapid.Check(t, func(t *rapid.T) {
+	checkOracle(t, func() func(func() time.Time) (directory.Store, error) {
 		dir, err := os.MkdirTemp(root, "")
 		if err != nil {
 			t.Fatal(err)
 		}
+		return func(clock func() time.Time) (directory.Store, error) {
+			return sqlite.Open(ctx, dir, sqlite.WithClock(clock))
+		}
+	})
+}
+
+func TestOnPostgreSQLTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a database for each sequence of commands takes long")
+	}
+	server := pgtest.Shared(t)
+	server.Exec(t, "CREATE DATABASE oracle")
+	if _, err := postgres.Migrate(t.Context(), server.DSN("oracle"), false); err != nil {
+		t.Fatal(err)
+	}
+	checkOracle(t, func() func(func() time.Time) (directory.Store, error) {
+		dsn := server.DatabaseLike(t, "oracle")
+		return func(clock func() time.Time) (directory.Store, error) {
+			return postgres.Open(ctx, dsn, postgres.Options{Clock: clock, Connections: 6})
+		}
+	})
+}
+
+// checkOracle runs sequences of commands, each on an empty store of its own.
+func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.Store, error)) {
+	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{
-			dir: dir, clock: directorytest.NewClock(), budget: rapid.SampledFrom([]int64{1, 1 << 30}).Draw(t, "index budget"),
+			engine: empty(), clock: directorytest.NewClock(), budget: rapid.SampledFrom([]int64{1, 1 << 30}).Draw(t, "index budget"),
 			o: oracle{users: map[id.Number]directory.User{}, groups: map[id.Number]directory.Group{}, edges: map[directory.Edge]directory.Standing{}},
 		}
 		m.open(t)
@@ -791,6 +849,7 @@ func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 			"move the clock": func(t *rapid.T) {
 				m.clock.Advance(time.Duration(rapid.IntRange(-4, 6).Draw(t, "half seconds")) * time.Second / 2)
 			},
+			"record what the clock did": m.tick,
 			"ask about another tenant": func(t *rapid.T) {
 				m.made++
 				if _, err := m.d.CreateUser(ctx, m.other, directory.NewUser{Name: fmt.Sprintf("o%d", m.made)}); err != nil {
@@ -812,6 +871,7 @@ func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 			"ask about the past":       m.agreeThen,
 			"ask more about the past":  m.agreeThen,
 			"page on while it changes": m.pageOn,
+			"ask for a list in order":  m.arrange,
 			"ask why":                  m.explain,
 			"ask why again":            m.explain,
 			"compare two moments":      m.diff,

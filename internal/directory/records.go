@@ -3,6 +3,8 @@ package directory
 import (
 	"reflect"
 	"time"
+
+	"roster/internal/id"
 )
 
 // The functions here make the change records that engines keep, so that every
@@ -95,6 +97,32 @@ func credentialFields(k Credential) map[string]any {
 		f["user"] = k.User.String()
 	}
 	return f
+}
+
+// Turn is a moment at which a date began or ended a membership.
+type Turn struct {
+	Edge
+	At    time.Time
+	Ended bool
+}
+
+// ClockChanges records turns, which are by moment, beginnings before endings,
+// and then by group and member.
+func ClockChanges(turns []Turn) []Change {
+	var changes []Change
+	for i, t := range turns {
+		if i > 0 && t.At.Equal(turns[i-1].At) && t.Ended == turns[i-1].Ended && t.Group == turns[i-1].Group {
+			last := &changes[len(changes)-1]
+			last.Members = append(last.Members, t.Member)
+			continue
+		}
+		c := Change{Kind: MembersStarted, Number: t.Group, Members: []id.Member{t.Member}, Standing: Standing{From: t.At}}
+		if t.Ended {
+			c.Kind, c.Standing = MembersEnded, Standing{Until: t.At}
+		}
+		changes = append(changes, c)
+	}
+	return changes
 }
 
 func moment(t time.Time) string {

@@ -56,6 +56,13 @@ type Store interface {
 	TenantByID(ctx context.Context, t id.Tenant) (Tenant, error)
 	TenantByCode(ctx context.Context, code int64) (Tenant, error)
 
+	// Due returns tenants of which a membership's date had come by a moment and
+	// is not recorded yet, at most limit of them. A write to such a tenant, be it
+	// one that does nothing, records it: every write transaction first leaves
+	// [MembersStarted] and [MembersEnded] for the dates that have come since the
+	// last one, each once, by moment, group and member.
+	Due(ctx context.Context, at time.Time, limit int) ([]id.Tenant, error)
+
 	// CredentialByHash finds the credential with that kind and hash, in
 	// whichever tenant it is, and the revision of that tenant at which it was
 	// read. It is the one question that precedes knowing the tenant.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"roster/internal/apply"
@@ -205,6 +206,13 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 	if err := o.firstStart(ctx, cfg, log); err != nil {
 		return err
 	}
+
+	// Dates of memberships that come are recorded while the server runs.
+	keep, stopKeeping := context.WithCancel(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() { o.Directory.KeepTime(keep) })
+	defer keeper.Wait()
+	defer stopKeeping()
 
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {

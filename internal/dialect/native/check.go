@@ -106,9 +106,52 @@ func parseCheck(query string) (c directory.Check, err error) {
 	return c, err
 }
 
-// checksJSON are many checks.
+// checksJSON are many checks: pairs, one user and many groups, or many users and
+// one group.
 type checksJSON struct {
-	Checks checkItems `json:"checks"`
+	Checks checkItems  `json:"checks"`
+	User   string      `json:"user"`
+	Groups batchGroups `json:"groups"`
+	Users  checkUsers  `json:"users"`
+	Group  string      `json:"group"`
+}
+
+// checkUsers are users' refs.
+type checkUsers []directory.Ref
+
+// UnmarshalJSONFrom implements [jsonv2.UnmarshalerFrom].
+func (c *checkUsers) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	return decodeItems(d, directory.MaxChecks, (*[]directory.Ref)(c), func(raw jsontext.Value) (directory.Ref, error) {
+		text, err := decodeText(raw)
+		if err != nil {
+			return directory.Ref{}, err
+		}
+		return parseUser("", text)
+	})
+}
+
+// all are the checks, in the order in which they are answered.
+func (in checksJSON) all() ([]directory.Check, error) {
+	pairs, one, many := in.Checks != nil, in.User != "" || in.Groups != nil, in.Users != nil || in.Group != ""
+	switch {
+	case !one && !many:
+		return in.Checks, nil
+	case one && !pairs && !many:
+		user, err := parseUser("user", in.User)
+		checks := make([]directory.Check, len(in.Groups))
+		for i, g := range in.Groups {
+			checks[i] = directory.Check{User: user, Group: g}
+		}
+		return checks, err
+	case many && !pairs && !one:
+		group, err := parseGroup("group", in.Group)
+		checks := make([]directory.Check, len(in.Users))
+		for i, u := range in.Users {
+			checks[i] = directory.Check{User: u, Group: group}
+		}
+		return checks, err
+	}
+	return nil, invalid("checks.form", "", "Ask about checks, or a user and groups, or users and a group.")
 }
 
 // checkItems are pairs of a user and a group.
@@ -154,7 +197,11 @@ func (a *api) checkMany(w http.ResponseWriter, r *http.Request, p directory.Prin
 	if err != nil {
 		return err
 	}
-	got, err := a.directory.WereMembers(r.Context(), p, in.Checks, at)
+	checks, err := in.all()
+	if err != nil {
+		return err
+	}
+	got, err := a.directory.WereMembers(r.Context(), p, checks, at)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -130,8 +131,14 @@ func (a *api) listGroupsOfGroup(w http.ResponseWriter, r *http.Request, p direct
 func (a *api) list(w http.ResponseWriter, r *http.Request, p directory.Principal, in directory.ListMembers,
 	find func(context.Context, directory.Principal, directory.ListMembers) (directory.Answer[directory.Found[directory.MemberOf]], error),
 ) error {
-	q, page := listParams(r, "transitive", "standing")
+	q, page := listParams(r, "transitive", "standing", "sort", "name_prefix", "holds", "count")
 	in.Page, in.Transitive, in.Standing = page, q.isSet("transitive"), q.isSet("standing")
+	in.Arrange = directory.Arrange{NamePrefix: directory.FoldName(q.values.Get("name_prefix")), Holds: q.flag("holds")}
+	in.Count = q.isSet("count")
+	in.Sort, in.Descending = q.sort()
+	if in.Holds != nil && !in.Standing {
+		q.fail("parameter.conflict", "holds", "Those who are listed hold, unless standing lists all.")
+	}
 	if in.Transitive && in.Standing {
 		q.fail("parameter.conflict", "standing", "Whoever is in through groups is in now: standing is for direct memberships.")
 	}
@@ -147,7 +154,23 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, p directory.Principal
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeMember(got.Value.At.Time))))
+	return respond(w, r, got.Revision, say(http.StatusOK, totalled(listOf(got.Value, q.query(r), encodeMember(got.Value.At.Time)), got.Value.Total, in.Count)))
+}
+
+var sorts = map[string]directory.SortBy{"number": directory.ByPlace, "name": directory.ByTitle, "status": directory.ByStatus, "added": directory.ByAdded}
+
+// sort reads by what a list is sorted, with a minus in front the other way round.
+func (p *params) sort() (by directory.SortBy, descending bool) {
+	v, given := p.values["sort"]
+	if !given || p.err != nil {
+		return 0, false
+	}
+	name, descending := strings.CutPrefix(v[0], "-")
+	by, ok := sorts[name]
+	if !ok {
+		p.fail("parameter.invalid", "sort", "A list is sorted by number, name, status or added, each with a minus in front for the other way round.")
+	}
+	return by, descending
 }
 
 // pathMembership reads the group and the member of a path.

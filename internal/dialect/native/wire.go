@@ -256,6 +256,15 @@ func (a answer) write(w http.ResponseWriter) {
 type list[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty"`
+	Total *int64 `json:"total,omitempty"` // if it was asked for
+}
+
+// totalled says how long the whole list is, if that was asked for.
+func totalled[T any](l list[T], total int64, asked bool) list[T] {
+	if asked {
+		l.Total = &total
+	}
+	return l
 }
 
 func listOf[T, W any](found directory.Found[T], query [8]byte, encode func(T) W) list[W] {

@@ -205,6 +205,7 @@ type head struct {
 	nextUser, nextGroup id.Number
 	nextSerial          int64
 	shape               int64
+	clocked, due        int64
 	dirty               bool
 }
 
@@ -339,7 +340,10 @@ func (o *open) carry(r *request) error {
 		at:     fromMicros(max(micros(o.s.clock()), before.at)),
 	}
 	o.c.failed = nil
-	err := call(r.fn, w)
+	err := w.ring()
+	if err == nil {
+		err = call(r.fn, w)
+	}
 	if err == nil {
 		// PostgreSQL undoes what comes after an error, so whoever kept one to
 		// itself must not be told that it succeeded.
@@ -404,8 +408,8 @@ func (o *open) end() error {
 	b := &pgx.Batch{}
 	o.queueLog(b)
 	if o.head.dirty {
-		b.Queue(o.c.note("UPDATE heads SET revision = $2, at = $3, next_user = $4, next_group = $5, next_serial = $6, shape = $7 WHERE tenant = $1"),
-			o.pk, o.head.revision, o.head.at, int64(o.head.nextUser), int64(o.head.nextGroup), o.head.nextSerial, o.head.shape)
+		b.Queue(o.c.note("UPDATE heads SET revision = $2, at = $3, next_user = $4, next_group = $5, next_serial = $6, shape = $7, clocked = $8, due = $9 WHERE tenant = $1"),
+			o.pk, o.head.revision, o.head.at, int64(o.head.nextUser), int64(o.head.nextGroup), o.head.nextSerial, o.head.shape, o.head.clocked, o.head.due)
 	}
 	b.Queue("COMMIT")
 	if o.last != 0 {

@@ -340,6 +340,7 @@ func (w *writer) DeleteEdges(edges []directory.Edge) error {
 
 // recordEdges leaves one change for each group among the edges.
 func (w *writer) recordEdges(kind directory.ChangeKind, edges []directory.Edge, s directory.Standing) {
+	w.watch(s)
 	for _, c := range changelog.ByGroup(kind, edges, s) {
 		if changelog.Links(c) {
 			w.reshape()

@@ -167,13 +167,13 @@ func (c *conn) begin(ctx context.Context, pk int64) (head, error) {
 	var h head
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue(c.note("SELECT revision, at, next_user, next_group, next_serial, shape FROM heads WHERE tenant = $1 FOR UPDATE"), pk)
+	b.Queue(c.note("SELECT revision, at, next_user, next_group, next_serial, shape, clocked, due FROM heads WHERE tenant = $1 FOR UPDATE"), pk)
 	c.failed = nil
 	err := c.batch(ctx, b, func(res pgx.BatchResults) error {
 		if _, err := res.Exec(); err != nil {
 			return err
 		}
-		err := res.QueryRow().Scan(&h.revision, &h.at, &h.nextUser, &h.nextGroup, &h.nextSerial, &h.shape)
+		err := res.QueryRow().Scan(&h.revision, &h.at, &h.nextUser, &h.nextGroup, &h.nextSerial, &h.shape, &h.clocked, &h.due)
 		return gone(err, directory.ErrNoTenant)
 	})
 	return h, err

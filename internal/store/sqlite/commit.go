@@ -78,6 +78,8 @@ type row struct {
 	nextGroup  id.Number
 	nextSerial int64
 	shape      int64
+	clocked    int64
+	due        int64
 	dirty      bool
 }
 
@@ -270,8 +272,8 @@ func (m *committer) flush(ctx context.Context, r *row) error {
 		return nil
 	}
 	r.dirty = false
-	return m.c.exec(ctx, "UPDATE tenants SET revision = ?, at = ?, next_user = ?, next_group = ?, next_serial = ?, shape = ? WHERE pk = ?",
-		int64(r.revision), r.at, int64(r.nextUser), int64(r.nextGroup), r.nextSerial, r.shape, r.pk)
+	return m.c.exec(ctx, "UPDATE tenants SET revision = ?, at = ?, next_user = ?, next_group = ?, next_serial = ?, shape = ?, clocked = ?, due = ? WHERE pk = ?",
+		int64(r.revision), r.at, int64(r.nextUser), int64(r.nextGroup), r.nextSerial, r.shape, r.clocked, r.due, r.pk)
 }
 
 // errBroken marks a failure after which the transaction cannot go on.
@@ -299,7 +301,9 @@ func (m *committer) run(r *request) error {
 		row:    row,
 		at:     fromMicros(max(micros(m.s.clock()), row.at)),
 	}
-	err = call(r.fn, w)
+	if err = w.ring(); err == nil {
+		err = call(r.fn, w)
+	}
 	if err == nil && len(w.changes) > 0 {
 		r.commit, err = w.log(r.by)
 	}
@@ -319,9 +323,11 @@ func (m *committer) run(r *request) error {
 				return broken(err)
 			}
 		}
-	case w.saved && !m.careful:
+	case !w.saved:
+		*row = before // what it rang for will be rung for again
+	case !m.careful:
 		return errRedo
-	case w.saved:
+	default:
 		*row = before
 		r.revision = before.revision
 		m.names.drop(w.learned)
@@ -355,8 +361,8 @@ func (m *committer) row(ctx context.Context, t id.Tenant) (*row, error) {
 		return r, nil
 	}
 	r := &row{}
-	err := m.c.row(ctx, "SELECT pk, revision, at, next_user, next_group, next_serial, shape FROM tenants WHERE id = ?", t[:]).
-		Scan(&r.pk, &r.revision, &r.at, &r.nextUser, &r.nextGroup, &r.nextSerial, &r.shape)
+	err := m.c.row(ctx, "SELECT pk, revision, at, next_user, next_group, next_serial, shape, clocked, due FROM tenants WHERE id = ?", t[:]).
+		Scan(&r.pk, &r.revision, &r.at, &r.nextUser, &r.nextGroup, &r.nextSerial, &r.shape, &r.clocked, &r.due)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, directory.ErrNoTenant
 	}

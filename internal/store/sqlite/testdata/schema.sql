@@ -156,7 +156,7 @@ CREATE TABLE tenants (
   next_group  INTEGER NOT NULL DEFAULT 1,
   next_serial INTEGER NOT NULL DEFAULT 1,
   shape       INTEGER NOT NULL DEFAULT 0
-, horizon INTEGER NOT NULL DEFAULT 0);
+, horizon INTEGER NOT NULL DEFAULT 0, clocked INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE users (
   tenant         INTEGER NOT NULL,
   number         INTEGER NOT NULL,
@@ -196,7 +196,9 @@ CREATE UNIQUE INDEX credentials_hash ON credentials (kind, hash);
 CREATE UNIQUE INDEX credentials_id ON credentials (id);
 CREATE INDEX credentials_parent ON credentials (tenant, parent) WHERE parent IS NOT NULL;
 CREATE INDEX credentials_user ON credentials (tenant, user) WHERE user IS NOT NULL;
+CREATE INDEX edges_ends ON edges (tenant, ends) WHERE ends <> 0;
 CREATE INDEX edges_member ON edges (tenant, member, grp, starts, ends);
+CREATE INDEX edges_starts ON edges (tenant, starts) WHERE starts <> 0;
 CREATE INDEX graves_code ON graves (kind, code);
 CREATE INDEX graves_id ON graves (tenant, kind, id);
 CREATE INDEX groups_grants ON groups (tenant, number) WHERE grants <> 0;
@@ -207,6 +209,7 @@ CREATE INDEX groups_sort ON groups (tenant, name_sort);
 CREATE INDEX kept_at ON kept (tenant, at);
 CREATE INDEX pasts_name ON pasts (tenant, kind, name_fold);
 CREATE INDEX periods_member ON periods (tenant, member, grp, revision, ended, starts, ends);
+CREATE INDEX tenants_due ON tenants (due) WHERE due <> 0;
 CREATE UNIQUE INDEX users_email ON users (tenant, email_fold);
 CREATE UNIQUE INDEX users_id ON users (tenant, id);
 CREATE UNIQUE INDEX users_name ON users (tenant, name_fold);

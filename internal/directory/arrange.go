@@ -1,0 +1,341 @@
+package directory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"roster/internal/id"
+)
+
+// SortBy is what a list of memberships is sorted by.
+type SortBy uint8
+
+// The orders. Ties are by number, groups before users; Descending turns all of
+// it round.
+const (
+	ByPlace  SortBy = iota + 1 // by number, groups before users
+	ByTitle                    // by name, compared after [FoldName]
+	ByStatus                   // those that hold first
+	ByAdded                    // by when they were added directly; those who were not come last
+)
+
+// Arrange filters and sorts a list of memberships. The zero Arrange does
+// neither. All pages of an arranged list are cut from one arrangement of the
+// snapshot that the first was of, which is kept for a while: it is made once, in
+// the time that the list is long, and a page costs the same wherever it is.
+type Arrange struct {
+	Sort       SortBy // by place if zero
+	NamePrefix string // folded
+	Holds      *bool  // leave those that hold, or those that do not, in lists of all that stand
+}
+
+func (a Arrange) isZero() bool { return a == Arrange{} }
+
+// MaxArranged is how long a list may be that is to be arranged.
+const MaxArranged = 1_000_000
+
+// arrangement is which list, as of when, arranged how.
+type arrangement struct {
+	tenant     id.Tenant
+	at         When
+	of         Edge // with one end
+	transitive bool
+	standing   bool
+	sort       SortBy
+	descending bool
+	prefix     string
+	holds      int8
+}
+
+// arrangements keeps the latest few. They are of past revisions and instants, so
+// none is ever out of date.
+type arrangements struct {
+	mu    sync.Mutex // guards all of it
+	order []arrangement
+	lists map[arrangement][]Edge
+	held  int // edges in all lists
+}
+
+// maxArrangements is how many edges are kept in all: 32 MiB.
+const maxArrangements = 4 << 20
+
+func (c *arrangements) get(key arrangement) ([]Edge, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list, ok := c.lists[key]
+	if ok {
+		i := slices.Index(c.order, key)
+		c.order = append(slices.Delete(c.order, i, i+1), key)
+	}
+	return list, ok
+}
+
+func (c *arrangements) put(key arrangement, list []Edge) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lists == nil {
+		c.lists = map[arrangement][]Edge{}
+	}
+	if _, ok := c.lists[key]; ok || len(list) > maxArrangements {
+		return
+	}
+	c.order, c.lists[key], c.held = append(c.order, key), list, c.held+len(list)
+	for c.held > maxArrangements || len(c.order) > 1024 {
+		c.held -= len(c.lists[c.order[0]])
+		delete(c.lists, c.order[0])
+		c.order = c.order[1:]
+	}
+}
+
+// arranged returns all of a list, filtered and sorted. of has one end: the group
+// whose members, or the member whose groups are listed.
+func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
+	key := arrangement{tenant: t.l.p.Tenant, at: t.When, of: of, transitive: in.Transitive, standing: in.Standing,
+		sort: in.Sort, descending: in.Descending, prefix: in.NamePrefix}
+	if in.Holds != nil {
+		key.holds = -1
+		if *in.Holds {
+			key.holds = 1
+		}
+	}
+	kept := &t.l.d.memory().arranged
+	if list, ok := kept.get(key); ok {
+		return list, nil
+	}
+	list, err := t.whole(of, in)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := t.entries(list, of.Group == 0, in.Arrange)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		c := 0
+		switch in.Sort {
+		case ByTitle:
+			c = strings.Compare(a.name, b.name)
+		case ByStatus:
+			c = cmp.Compare(b.holds, a.holds)
+		case ByAdded:
+			c = a.added.Compare(b.added)
+		}
+		if c == 0 {
+			c = cmp.Compare(a.place(), b.place())
+		}
+		if in.Descending {
+			return -c
+		}
+		return c
+	})
+	if in.Sort == ByAdded { // who was not added comes last either way
+		slices.SortStableFunc(entries, func(a, b entry) int {
+			zero := map[bool]int{true: 1}
+			return zero[a.added.IsZero()] - zero[b.added.IsZero()]
+		})
+	}
+	edges := make([]Edge, len(entries))
+	for i, e := range entries {
+		edges[i] = e.Edge
+	}
+	kept.put(key, edges)
+	return edges, nil
+}
+
+// arrangedPage is a page of an arranged list; After counts the entries before it.
+func (t then) arrangedPage(of Edge, in ListMembers) (Found[MemberOf], error) {
+	list, err := t.arranged(of, in)
+	if err != nil {
+		return Found[MemberOf]{}, err
+	}
+	from := min(max(in.After, 0), int64(len(list)))
+	page := list[from:min(from+int64(in.limit()), int64(len(list)))]
+	out := Found[MemberOf]{At: t.When, Total: int64(len(list))}
+	if end := from + int64(len(page)); end < int64(len(list)) {
+		out.Next = end
+	}
+	if !in.Standing {
+		out.Items, err = t.describe(page, of.Group == 0)
+		return out, err
+	}
+	standing, err := t.l.authored(t.Standing(page))
+	if err != nil {
+		return out, err
+	}
+	byEdge := make(map[Edge]Membership, len(standing))
+	for _, m := range standing {
+		byEdge[m.Edge] = m
+	}
+	items := make([]Membership, len(page))
+	for i, e := range page {
+		items[i] = byEdge[e]
+	}
+	described, err := t.describeAll(Found[Membership]{Items: items}, of.Group == 0)
+	out.Items = described.Items
+	return out, err
+}
+
+// total counts a list, if that is asked for and nothing else does.
+func (t then) total(of Edge, in ListMembers) (int64, error) {
+	if !in.Count || !in.Arrange.isZero() {
+		return 0, nil
+	}
+	return t.count(of, in)
+}
+
+// entry is one line of a list that is being arranged.
+type entry struct {
+	Edge
+	name  string
+	added time.Time
+	holds int
+	of    bool // the groups of a member are listed
+}
+
+func (e entry) place() int64 {
+	if e.of {
+		return int64(e.Group)
+	}
+	return MemberCursor(e.Member)
+}
+
+// arrangePage is how many things are read at a time.
+const arrangePage = 10_000
+
+// whole reads all of a list, as memberships that are zero where somebody is in
+// through groups alone.
+func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
+	var all []Membership
+	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing)}
+	for !in.Transitive {
+		page, err := t.Memberships(q)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, page...); len(page) < q.Limit {
+			return all, nil
+		}
+		if q.After = MemberCursor(page[len(page)-1].Member); of.Group == 0 {
+			q.After = int64(page[len(page)-1].Group)
+		}
+		if len(all) > MaxArranged {
+			return nil, errLongList
+		}
+	}
+	numbers, err := t.numbers(of)
+	if err != nil {
+		return nil, err
+	}
+	for chunk := range slices.Chunk(numbers, arrangePage) {
+		edges := make([]Edge, len(chunk))
+		for i, n := range chunk {
+			if edges[i] = (Edge{Group: of.Group, Member: id.UserMember(n)}); of.Group == 0 {
+				edges[i] = Edge{Group: n, Member: of.Member}
+			}
+		}
+		direct, err := t.l.authored(t.Standing(edges))
+		if err != nil {
+			return nil, err
+		}
+		stands := make(map[Edge]Membership, len(direct))
+		for _, m := range direct {
+			if m.HoldsAt(t.Time) {
+				stands[m.Edge] = m
+			}
+		}
+		for _, e := range edges {
+			m := stands[e]
+			m.Edge = e
+			all = append(all, m)
+		}
+	}
+	return all, nil
+}
+
+var errLongList = &Error{Kind: TooLarge, Code: "list.large", Detail: "A list of more than 1,000,000 cannot be sorted or filtered."}
+
+// numbers are all that a list holds, directly and through groups.
+func (t then) numbers(of Edge) ([]id.Number, error) {
+	if of.Group == 0 {
+		return t.groupsOf(of.Member)
+	}
+	var all []id.Number
+	for after := id.Number(0); ; {
+		page, err := t.membersAfter(of.Group, after, arrangePage)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, page...); len(page) < arrangePage {
+			return all, nil
+		}
+		if len(all) > MaxArranged {
+			return nil, errLongList
+		}
+		after = page[len(page)-1]
+	}
+}
+
+// entries looks up what a list is sorted by, and leaves out what it is not to hold.
+func (t then) entries(list []Membership, of bool, a Arrange) ([]entry, error) {
+	entries := make([]entry, 0, len(list))
+	for chunk := range slices.Chunk(list, arrangePage) {
+		described, err := t.describeAll(Found[Membership]{Items: chunk}, of)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range described.Items {
+			e := entry{Edge: m.Membership.Edge, added: m.Membership.AddedAt, of: of}
+			active := true
+			if m.User != nil {
+				e.name, active = FoldName(m.User.Name), m.User.ActiveAt(t.Time)
+			} else {
+				e.name = FoldName(m.Group.Name)
+			}
+			holds := active && m.Membership.HoldsAt(t.Time)
+			if holds {
+				e.holds = 1
+			}
+			if strings.HasPrefix(e.name, a.NamePrefix) && (a.Holds == nil || *a.Holds == holds) {
+				entries = append(entries, e)
+			}
+		}
+	}
+	return entries, nil
+}
+
+// count is how many entries a list has in all.
+func (t then) count(of Edge, in ListMembers) (int64, error) {
+	if t.st != nil && !in.Standing {
+		now := t.Time.UnixMicro()
+		if of.Group != 0 {
+			n := t.st.Count(of.Group, now, in.Transitive)
+			if !in.Transitive {
+				n += len(t.st.Subgroups(of.Group, now, false))
+			}
+			return int64(n), nil
+		}
+		if u, ok := of.Member.User(); ok {
+			return int64(len(t.st.Groups(u, now, in.Transitive))), nil
+		}
+		g, _ := of.Member.Group()
+		return int64(len(t.st.Parents(g, now, in.Transitive))), nil
+	}
+	if in.Transitive {
+		numbers, err := t.numbers(of)
+		return int64(len(numbers)), err
+	}
+	n := int64(0)
+	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing)}
+	for {
+		page, err := t.Memberships(q)
+		if n += int64(len(page)); err != nil || len(page) < q.Limit {
+			return n, err
+		}
+		if q.After = MemberCursor(page[len(page)-1].Member); of.Group == 0 {
+			q.After = int64(page[len(page)-1].Group)
+		}
+	}
+}

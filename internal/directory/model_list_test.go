@@ -1,0 +1,222 @@
+package directory_test
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"roster/internal/directory"
+	"roster/internal/directory/directorytest"
+	"roster/internal/id"
+)
+
+// listed is one line of a list, as the oracle has it.
+type listed struct {
+	edge  directory.Edge
+	name  string
+	holds bool
+}
+
+// list is a list of a group's members, or of a member's groups, by place.
+func (o *oracle) list(of directory.Edge, transitive, standing bool, at time.Time) (list []listed) {
+	line := func(e directory.Edge) listed {
+		l := listed{edge: e, holds: true}
+		if s, ok := o.edges[e]; ok {
+			l.holds = s.HoldsAt(at)
+		}
+		u, isUser := e.Member.User()
+		g, _ := e.Member.Group()
+		switch {
+		case of.Group == 0:
+			l.name = o.groups[e.Group].Name
+		case isUser:
+			l.name = o.users[u].Name
+			l.holds = l.holds && o.users[u].ActiveAt(at)
+		default:
+			l.name = o.groups[g].Name
+		}
+		return l
+	}
+	if transitive {
+		if of.Group == 0 {
+			for _, g := range o.groupsOf(of.Member, at) {
+				list = append(list, line(directory.Edge{Group: g, Member: of.Member}))
+			}
+			return list
+		}
+		for _, u := range slices.Sorted(maps.Keys(o.users)) {
+			if e := (directory.Edge{Group: of.Group, Member: id.UserMember(u)}); slices.Contains(o.groupsOf(e.Member, at), of.Group) {
+				list = append(list, listed{edge: e, name: o.users[u].Name, holds: true})
+			}
+		}
+		return list
+	}
+	for e, s := range o.edges {
+		if of.Group != 0 && e.Group != of.Group || of.Member != 0 && e.Member != of.Member {
+			continue
+		}
+		u, isUser := e.Member.User()
+		if standing || s.HoldsAt(at) && (!isUser || o.users[u].ActiveAt(at)) {
+			list = append(list, line(e))
+		}
+	}
+	slices.SortFunc(list, func(a, b listed) int {
+		return cmp.Or(cmp.Compare(a.edge.Group, b.edge.Group), cmp.Compare(directory.MemberCursor(a.edge.Member), directory.MemberCursor(b.edge.Member)))
+	})
+	return list
+}
+
+// arrange asks for a list that is filtered, sorted and counted, while it changes.
+func (m *machine) arrange(t *rapid.T) {
+	w := m.when(t)
+	if rapid.Bool().Draw(t, "now") {
+		w = directory.When{}
+	}
+	o, at := &m.o, m.d.Now()
+	if !w.IsZero() {
+		o, at = m.o.ago(w)
+	}
+	in := directory.ListMembers{Page: directory.Page{At: w, Limit: rapid.IntRange(1, 3).Draw(t, "limit")}, Count: true, Descending: rapid.Bool().Draw(t, "descending")}
+	in.Transitive = rapid.Bool().Draw(t, "transitive")
+	in.Standing = !in.Transitive && rapid.Bool().Draw(t, "standing")
+	in.Sort = directory.SortBy(rapid.IntRange(0, 4).Draw(t, "sort"))
+	in.NamePrefix = rapid.SampledFrom([]string{"", "u", "u1", "g"}).Draw(t, "prefix")
+	if in.Standing && rapid.Bool().Draw(t, "by status") {
+		holds := rapid.Bool().Draw(t, "holds")
+		in.Holds = &holds
+	}
+	find := m.d.Members
+	var of directory.Edge
+	if len(o.groups) > 0 && rapid.Bool().Draw(t, "members") {
+		of.Group = rapid.SampledFrom(slices.Sorted(maps.Keys(o.groups))).Draw(t, "of group")
+		in.Group = directory.ByNumber(int64(of.Group))
+	} else if len(o.users) > 0 {
+		u := rapid.SampledFrom(slices.Sorted(maps.Keys(o.users))).Draw(t, "of user")
+		of.Member = id.UserMember(u)
+		in.Member, find = directory.MemberRef{Ref: directory.ByNumber(int64(u))}, m.d.GroupsOf
+		if u := o.users[u]; !u.ActiveAt(at) && in.Standing {
+			return // whether memberships of who is not active hold is not the list's to say
+		}
+	} else {
+		return
+	}
+	want := o.list(of, in.Transitive, in.Standing, at)
+	want = slices.DeleteFunc(want, func(l listed) bool {
+		return !strings.HasPrefix(l.name, in.NamePrefix) || in.Holds != nil && l.holds != *in.Holds
+	})
+	slices.SortStableFunc(want, func(a, b listed) int {
+		switch in.Sort {
+		case directory.ByTitle:
+			return strings.Compare(a.name, b.name)
+		case directory.ByStatus:
+			rank := map[bool]int{false: 1}
+			return rank[a.holds] - rank[b.holds]
+		}
+		return 0
+	})
+	if in.Descending && in.Arrange != (directory.Arrange{}) {
+		slices.Reverse(want)
+	}
+	var got []directory.Edge
+	var added []time.Time
+	for {
+		a, err := find(ctx, m.p, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Value.Total != int64(len(want)) {
+			t.Fatalf("%+v of %+v counts %d, want %d", in, of, a.Value.Total, len(want))
+		}
+		for _, x := range a.Value.Items {
+			e := of
+			switch {
+			case of.Group == 0:
+				e.Group = x.Group.Number
+			case x.User != nil:
+				e.Member = id.UserMember(x.User.Number)
+			default:
+				e.Member = id.GroupMember(x.Group.Number)
+			}
+			got, added = append(got, e), append(added, x.Membership.AddedAt)
+		}
+		in.At = a.Value.At
+		if in.After = a.Value.Next; in.After == 0 {
+			break
+		}
+		if rapid.Bool().Draw(t, "change between pages") {
+			m.changeMembers(t)
+		}
+	}
+	edges := make([]directory.Edge, len(want))
+	for i, l := range want {
+		edges[i] = l.edge
+	}
+	if in.Sort == directory.ByAdded {
+		if in.Standing || !in.Transitive { // elsewhere the list does not say when
+			order := slices.Clone(added)
+			slices.SortStableFunc(order, time.Time.Compare)
+			if in.Descending {
+				slices.Reverse(order)
+			}
+			if in.Standing && !slices.Equal(order, added) {
+				t.Fatalf("%+v of %+v are added at %v", in, of, added)
+			}
+		}
+		less := func(a, b directory.Edge) int {
+			return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Member, b.Member))
+		}
+		slices.SortFunc(got, less)
+		slices.SortFunc(edges, less)
+	}
+	if !slices.Equal(got, edges) {
+		t.Fatalf("%+v of %+v is %v, want %v", in, of, got, edges)
+	}
+}
+
+func TestAPageOfAnArrangedListIsCutFromOneArrangement(t *testing.T) {
+	w := directorytest.New(t, nil)
+	a, err := w.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := directorytest.In(directorytest.Root(), a.Value.ID)
+	g, err := w.CreateGroup(ctx, p, directory.NewGroup{Name: "g"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"Zoe", "ann", "Bob", "cid"} {
+		if _, err := w.CreateUser(ctx, p, directory.NewUser{Name: name, Groups: []directory.Ref{directory.ByGroup(g.Value.ID)}}); err != nil {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(time.Second)
+	}
+	in := directory.ListMembers{Page: directory.Page{Limit: 1}, Group: directory.ByGroup(g.Value.ID), Arrange: directory.Arrange{Sort: directory.ByTitle}}
+	var names []string
+	for {
+		a, err := w.Members(ctx, p, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, a.Value.Items[0].User.Name)
+		if in.After, in.At = a.Value.Next, a.Value.At; in.After == 0 {
+			break
+		}
+		// Whatever happens in between is not in this list.
+		if _, err := w.DeleteUser(ctx, p, directory.Deletion{Ref: directory.ByName("cid")}); len(names) == 1 && err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"ann", "Bob", "cid", "Zoe"}; !slices.Equal(names, want) {
+		t.Errorf("by name they are %v, want %v", names, want)
+	}
+	in.Page, in.Sort, in.Descending = directory.Page{}, directory.ByAdded, true
+	last, err := w.Members(ctx, p, in)
+	if err != nil || last.Value.Items[0].User.Name != "Bob" || len(last.Value.Items) != 3 {
+		t.Errorf("the last added come as %+v, %v", last.Value.Items, err)
+	}
+}

@@ -1,0 +1,187 @@
+package directory_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"roster/internal/directory"
+	"roster/internal/directory/directorytest"
+	"roster/internal/store/postgres"
+	"roster/internal/store/postgres/pgtest"
+	"roster/internal/store/sqlite"
+)
+
+// nodes are directories on one store: one on the embedded engine, two on
+// PostgreSQL.
+func nodes(t *testing.T, engine string) []*directory.Directory {
+	t.Helper()
+	var stores []directory.Store
+	if engine == "sqlite" {
+		s, err := sqlite.Open(ctx, t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores = append(stores, s)
+	} else {
+		dsn := pgtest.Shared(t).Database(t)
+		for range 2 {
+			s, err := postgres.Open(ctx, dsn, postgres.Options{Connections: 6})
+			if err != nil {
+				t.Fatal(err)
+			}
+			stores = append(stores, s)
+		}
+	}
+	var all []*directory.Directory
+	for _, s := range stores {
+		d := directory.New(s, directory.Options{})
+		all = append(all, d)
+		t.Cleanup(func() {
+			d.Close()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return all
+}
+
+func TestOfTwoLinksThatTogetherCloseACycleOneIsRefused(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			all := nodes(t, engine)
+			one, other := all[0], all[len(all)-1]
+			a, err := one.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := directorytest.In(directorytest.Root(), a.Value.ID)
+			link := func(d *directory.Directory, child, parent string) error {
+				_, err := d.ChangeMembers(ctx, p, directory.MembersChange{Group: directory.ByName(parent), Add: []directory.MemberRef{{IsGroup: true, Ref: directory.ByName(child)}}})
+				return err
+			}
+			for round := range 20 {
+				// a in b, and c in d: then b in c and d in a close a ring.
+				for _, name := range []string{"a", "b", "c", "d"} {
+					if _, err := one.CreateGroup(ctx, p, directory.NewGroup{Name: fmt.Sprint(name, round)}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				name := func(s string) string { return fmt.Sprint(s, round) }
+				if err := link(one, name("a"), name("b")); err != nil {
+					t.Fatal(err)
+				}
+				if err := link(one, name("c"), name("d")); err != nil {
+					t.Fatal(err)
+				}
+				var wg sync.WaitGroup
+				var first, second error
+				wg.Go(func() { first = link(one, name("b"), name("c")) })
+				wg.Go(func() { second = link(other, name("d"), name("a")) })
+				wg.Wait()
+				if (first == nil) == (second == nil) {
+					t.Fatalf("round %d: the two links say %v and %v", round, first, second)
+				}
+				refused := first
+				if refused == nil {
+					refused = second
+				}
+				if directory.CodeOf(refused) != "group.cycle" {
+					t.Fatalf("round %d: refused with %v", round, refused)
+				}
+			}
+		})
+	}
+}
+
+func TestADeepChainIsLinkedCheckedAndExplained(t *testing.T) {
+	w := directorytest.New(t, nil)
+	a, err := w.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := directorytest.In(directorytest.Root(), a.Value.ID)
+	deep := 3000
+	if testing.Short() {
+		deep = 300
+	}
+	for i := range deep {
+		if _, err := w.CreateGroup(ctx, p, directory.NewGroup{Name: fmt.Sprint("g", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := directory.BatchRun{Do: directory.AddMembers}
+	for i := 1; i < deep; i++ {
+		b.Pairs = append(b.Pairs, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: directory.ByNumber(int64(i + 1))}, Group: directory.ByNumber(int64(i))})
+	}
+	if _, err := w.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{b}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreateUser(ctx, p, directory.NewUser{Name: "ann", Groups: []directory.Ref{directory.ByNumber(int64(deep))}}); err != nil {
+		t.Fatal(err)
+	}
+	in, err := w.IsMember(ctx, p, directory.Check{User: directory.ByName("ann"), Group: directory.ByNumber(1)})
+	if err != nil || !in.Value {
+		t.Errorf("at the bottom of %d groups ann is in the top one: %v, %v", deep, in.Value, err)
+	}
+	x, err := w.Explain(ctx, p, directory.Explain{User: directory.ByName("ann"), Group: directory.ByNumber(1)})
+	if err != nil || x.Value.Count != 1 || len(x.Value.Ways) != 1 || len(x.Value.Ways[0]) != deep {
+		t.Errorf("the only way is said to be %d of %d, %v", len(x.Value.Ways), x.Value.Count, err)
+	}
+	_, err = w.ChangeMembers(ctx, p, directory.MembersChange{Group: directory.ByNumber(int64(deep)), Add: []directory.MemberRef{{IsGroup: true, Ref: directory.ByNumber(1)}}})
+	if directory.CodeOf(err) != "group.cycle" {
+		t.Errorf("the top in the bottom: %v", err)
+	}
+}
+
+func TestMoreWaysThanCanBeCountedAreExplainedPageByPage(t *testing.T) {
+	w := directorytest.New(t, nil)
+	a, err := w.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := directorytest.In(directorytest.Root(), a.Value.ID)
+	// Seventy storeys of two groups, each in both of the next: 2^69 ways.
+	const storeys = 70
+	for i := range 2 * storeys {
+		if _, err := w.CreateGroup(ctx, p, directory.NewGroup{Name: fmt.Sprint("g", i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := directory.BatchRun{Do: directory.AddMembers}
+	at := func(storey, side int) directory.Ref { return directory.ByNumber(int64(2*storey + side + 1)) }
+	for i := range storeys - 1 {
+		for side := range 4 {
+			b.Pairs = append(b.Pairs, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: at(i, side%2)}, Group: at(i+1, side/2)})
+		}
+	}
+	if _, err := w.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{b}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.CreateUser(ctx, p, directory.NewUser{Name: "ann", Groups: []directory.Ref{at(0, 0), at(0, 1)}}); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	in := directory.Explain{User: directory.ByName("ann"), Group: at(storeys-1, 0)}
+	seen := map[string]bool{}
+	for range 5 {
+		x, err := w.Explain(ctx, p, in)
+		if err != nil || x.Value.Count != 1<<63-1 || len(x.Value.Ways) != directory.DefaultWays || x.Value.Next == 0 {
+			t.Fatalf("a page holds %d of %d ways, %v", len(x.Value.Ways), x.Value.Count, err)
+		}
+		for _, way := range x.Value.Ways {
+			text := ""
+			for _, step := range way {
+				text += step.In.Name + " "
+			}
+			if len(way) != storeys || seen[text] {
+				t.Fatalf("a way comes twice, or is cut: %s", text)
+			}
+			seen[text] = true
+		}
+		in.Page = directory.Page{After: x.Value.Next, At: x.Value.At}
+	}
+	t.Logf("five pages took %v", time.Since(begun))
+}
