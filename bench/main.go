@@ -6,6 +6,8 @@
 //	go run ./bench            what CI has time for
 //	go run ./bench -full      with 10 million memberships
 //	go run ./bench -match add only rows whose name matches
+//	go run ./bench -match growth -chart docs/growth.svg
+//	                          draw cost against size
 package main
 
 import (
@@ -56,11 +58,12 @@ type size struct {
 	groups  int
 	edges   int
 	big     int // members of the big group
+	sizes   []int
 }
 
 var (
-	quick = size{preload: 500_000, adds: 300, checks: 2000, batches: 10, users: 100_000, groups: 10_000, edges: 1_000_000, big: 100_000}
-	full  = size{preload: 1_000_000, adds: 1000, checks: 10000, batches: 20, users: 1_000_000, groups: 100_000, edges: 10_000_000, big: 1_000_000}
+	quick = size{preload: 500_000, adds: 300, checks: 2000, batches: 10, users: 100_000, groups: 10_000, edges: 1_000_000, big: 100_000, sizes: []int{10_000, 100_000, 1_000_000}}
+	full  = size{preload: 1_000_000, adds: 1000, checks: 10000, batches: 20, users: 1_000_000, groups: 100_000, edges: 10_000_000, big: 1_000_000, sizes: []int{10_000, 1_000_000, 10_000_000}}
 )
 
 func run(ctx context.Context, args []string, out, progress io.Writer) error {
@@ -68,6 +71,7 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	flags.SetOutput(progress)
 	large := flags.Bool("full", false, "measure at 10 million memberships")
 	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
+	chartFile := flags.String("chart", "", "draw cost against size into this file")
 	match := flags.String("match", "", "measure only what this regular expression matches")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -99,6 +103,17 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		{"check over HTTP", checkHTTP},
 		{"add over HTTP", addHTTP},
 		{"index", inMemory},
+		{"growth", func(ctx context.Context, s size, progress io.Writer) ([]row, error) {
+			all, err := grown(ctx, s, progress)
+			if err != nil {
+				return nil, err
+			}
+			var rows []row
+			for _, g := range all {
+				rows = append(rows, g.row())
+			}
+			return rows, draw(*chartFile, all)
+		}},
 		{"big group", bigGroup},
 		{"start", start},
 		{"PostgreSQL checks", checkPostgres},
@@ -118,6 +133,18 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 	fmt.Fprint(progress, "\r\x1b[K")
 	print(out, rows)
 	return nil
+}
+
+// draw makes the chart, if a file is named for it.
+func draw(file string, all []growth) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return errors.Join(chart(f, all), f.Close())
 }
 
 func print(out io.Writer, rows []row) {
