@@ -211,7 +211,7 @@ func (g graph) comparePlacements(r directory.Reader, at time.Time) error {
 			}
 		}
 		if got, err := r.Placements(users, at); err != nil || !slices.Equal(got, want) {
-			return fmt.Errorf("Placements of users %d is %v, %v; want %v", users, got, err, want)
+			return fmt.Errorf("method Placements of users %d is %v, %v; want %v", users, got, err, want)
 		}
 	}
 	return nil
