@@ -36,16 +36,17 @@ func scanCommit(row scanner) (*directory.Commit, error) {
 func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revision) iter.Seq2[*directory.Commit, error] {
 	return func(yield func(*directory.Commit, error) bool) {
 		for {
-			h := s.history()
-			if recent, ok := h.tails.After(t, after); ok && len(recent) > 0 {
-				for _, c := range recent {
-					if !yield(c, nil) {
+			if h := s.history(); h != nil { // there is none before the database was first asked
+				if recent, ok := h.tails.After(t, after); ok && len(recent) > 0 {
+					for _, c := range recent {
+						if !yield(c, nil) {
+							return
+						}
+						after = c.Revision
+					}
+					if after >= h.heardOf(t) {
 						return
 					}
-					after = c.Revision
-				}
-				if after >= h.heardOf(t) {
-					return
 				}
 			}
 			var page []*directory.Commit
