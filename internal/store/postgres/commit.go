@@ -178,8 +178,8 @@ type group struct {
 	// tenant, in an order that others do not disturb only if each is alone.
 	more bool
 
-	// careful makes each request take a savepoint before its first write, so
-	// that its failure costs nobody else anything.
+	// careful makes each request take a savepoint first, so that its failure
+	// costs nobody else anything.
 	careful bool
 
 	// inDoubt is the transaction whose commit was sent and not answered, since
@@ -339,6 +339,11 @@ func (o *open) carry(r *request) error {
 		head:   &o.head,
 		at:     fromMicros(max(micros(o.s.clock()), before.at)),
 	}
+	if o.careful {
+		if err := w.save(); err != nil {
+			return err
+		}
+	}
 	o.c.failed = nil
 	err := w.ring()
 	if err == nil {
@@ -364,7 +369,7 @@ func (o *open) carry(r *request) error {
 		r.err = nil
 		return fmt.Errorf("%w: %w", errBroken, err)
 	case err == nil:
-		if w.saved && o.careful {
+		if o.careful {
 			return o.c.exec(o.ctx, "RELEASE SAVEPOINT one")
 		}
 		return nil

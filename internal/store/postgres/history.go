@@ -95,8 +95,14 @@ func serves(ctx context.Context, c *pgconn.PgConn) (*history, error) {
 	return nil, err
 }
 
-// history is the one that is served.
-func (s *Store) history() *history { return s.histories.current.Load() }
+// history is the one that is served. Before the first connection nothing is
+// remembered of any.
+func (s *Store) history() *history {
+	if h := s.histories.current.Load(); h != nil {
+		return h
+	}
+	return &history{}
+}
 
 // hear notes that a tenant is known to have come as far as a revision, and reports
 // whether that is news.

@@ -26,12 +26,17 @@ type writer struct {
 
 var _ directory.Writer = (*writer)(nil)
 
-// save is called before every write. For careful requests it takes the savepoint.
+// save is called before every write. For careful requests, which call it before
+// anything else, it takes the savepoint.
 func (w *writer) save() error {
 	if w.saved {
 		return nil
 	}
 	if w.o.careful {
+		// The log rows of others must not be undone with this.
+		if err := w.o.writeLog(); err != nil {
+			return err
+		}
 		if err := w.c.exec(w.ctx, "SAVEPOINT one"); err != nil {
 			return err
 		}
