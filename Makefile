@@ -17,10 +17,11 @@ test:
 test-clients:
 	@set -e; for run in internal/dialect/*/clienttest/run; do echo "== $$run"; "$$run"; done
 
-# The race detector needs cgo, and so a C compiler.
+# The race detector needs cgo, and so a C compiler. It sees nothing of the programs
+# that the longer tests start.
 race:
 	CGO_ENABLED=1 go test -race ./internal/index ./internal/directory ./internal/store/sqlite -rapid.checks=10
-	CGO_ENABLED=1 go test -race ./internal/authn ./internal/server ./bench/load
+	CGO_ENABLED=1 go test -race -short ./internal/authn ./internal/server ./bench/load
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -30,9 +31,10 @@ lint:
 bench:
 	go run ./bench
 
-# As many crashes as an hour holds.
+# As many crashes as an hour holds, and as many failures of nodes as half an hour.
 soak:
 	go test ./internal/server -run TestCrash -crashes 2000 -timeout 90m -v
+	go test ./internal/server -run 'TestANodeKilled|TestConnectionsCut|TestHistories|TestNobodyWaits' -failures 30 -timeout 90m -v
 
 # Fails a real PostgreSQL cluster over under load, on loopback, within ten minutes.
 # Wants Debian's patroni, etcd-server and postgresql; root installs what is missing.

@@ -224,9 +224,7 @@ func TestANodeCutOffFromTheDatabaseIsNotReadySaysNoStaleYesAndComesBack(t *testi
 	revoked := d.check("u0")
 	revoked.key = key.Secret
 	// Whatever a node may keep in memory, it has now.
-	users := here.must(t, apiCall{key: d.key, method: "GET", path: "/tenants/rivia/users/name:u0"}, http.StatusOK)
-	group := here.must(t, apiCall{key: d.key, method: "GET", path: "/tenants/rivia/groups/name:witchers"}, http.StatusOK)
-	byID := apiCall{key: d.key, method: "GET", path: "/tenants/rivia/check?user=" + users.ID + "&group=" + group.ID}
+	byID := d.checkID("u0")
 	for _, c := range []apiCall{revoked, d.check("u0"), byID} {
 		if got := away.must(t, c, http.StatusOK); !got.Member {
 			t.Fatalf("before: %s", got.text)

@@ -157,6 +157,8 @@ type deployment struct {
 	platform string // the platform's key
 	tenant   string
 	key      string // an administrator's of the tenant
+	group    string // the id of the witchers
+	ids      map[string]string
 }
 
 // deploy starts a node for each DSN and makes the tenant rivia with a group, and
@@ -182,6 +184,12 @@ func deploy(t *testing.T, dsn string, users int, dsns ...string) *deployment {
 	}
 	d.platform = strings.TrimSpace(string(b))
 	d.key = d.makeTenant(t, d.tenant, users)
+	d.group = d.nodes[0].must(t, apiCall{key: d.key, method: "GET", path: "/tenants/rivia/groups/name:witchers"}, http.StatusOK).ID
+	d.ids = map[string]string{}
+	for i := range users {
+		name := fmt.Sprintf("u%d", i)
+		d.ids[name] = d.nodes[0].must(t, apiCall{key: d.key, method: "GET", path: "/tenants/rivia/users/name:" + name}, http.StatusOK).ID
+	}
 	return d
 }
 
@@ -297,6 +305,11 @@ func (d *deployment) member(method, user string) apiCall {
 // check is a call that asks whether a user is in the witchers.
 func (d *deployment) check(user string) apiCall {
 	return apiCall{key: d.key, method: "GET", path: "/tenants/" + d.tenant + "/check?user=name:" + user + "&group=name:witchers"}
+}
+
+// checkID is check by ids, which a node answers from its memory.
+func (d *deployment) checkID(user string) apiCall {
+	return apiCall{key: d.key, method: "GET", path: "/tenants/" + d.tenant + "/check?user=" + d.ids[user] + "&group=" + d.group}
 }
 
 // viaTCP is the DSN of a database through a TCP address.
