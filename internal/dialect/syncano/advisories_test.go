@@ -1,6 +1,7 @@
 package syncano
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"roster/internal/dialect/dialecttest"
 	"roster/internal/directory"
 	"roster/internal/directory/directorytest"
+	"roster/internal/wire"
 )
 
 // ask is one request with a key and perhaps a user key.
@@ -361,6 +363,23 @@ func TestSecretsOfAccountsAndKeysStayInside(t *testing.T) {
 	}
 	if len(secrets) < 7 || !strings.Contains(kept, "ops@example.com") || !strings.Contains(log, "/v1.1/account/auth/") {
 		t.Errorf("%d secrets were seen; log:\n%s", len(secrets), log)
+	}
+}
+
+// The answer to a part of a batch says nothing of why it failed, so the log of the
+// whole must.
+func TestWhyAPartOfABatchFailedIsInTheLog(t *testing.T) {
+	cause := errors.New("the disk is on fire")
+	d := &door{requests: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wire.EntryOf(r.Context()).Err = cause
+		writeError(w, r, cause)
+	})}
+	r := ask("POST", in+"batch/", accountKey, "", "{}")
+	entry := &wire.Entry{}
+	r = r.WithContext(wire.WithEntry(r.Context(), entry))
+	got := d.ask(r, &visit{}, asked{method: http.MethodGet, url: r.URL})
+	if got.Code != 500 || strings.Contains(string(got.Content), "fire") || entry.Err != cause {
+		t.Errorf("it answers %d %s, and the log has %v", got.Code, got.Content, entry.Err)
 	}
 }
 

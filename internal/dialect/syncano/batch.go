@@ -163,6 +163,9 @@ func (d *door) ask(outer *http.Request, v *visit, a asked) answered {
 	r.Header.Del("Accept")
 	entry := *wire.EntryOf(outer.Context())
 	d.requests.ServeHTTP(rec, r.WithContext(wire.WithEntry(r.Context(), &entry)))
+	if rec.status >= http.StatusInternalServerError {
+		wire.EntryOf(outer.Context()).Err = entry.Err // the answer does not say it, so the log must
+	}
 	return answered{Code: rec.status, Content: rec.body.Bytes()}
 }
 
