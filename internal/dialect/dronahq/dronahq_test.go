@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -407,6 +408,53 @@ func TestTheDoorOwnsWhatItSays(t *testing.T) {
 	for _, r := range d.Routes {
 		if !slices.ContainsFunc(d.Mounts, func(m string) bool { return r.Pattern == m || strings.HasPrefix(r.Pattern, m+"/") }) {
 			t.Errorf("%s %s is under none of %v", r.Method, r.Pattern, d.Mounts)
+		}
+	}
+}
+
+func TestTheFileOfTheGuideForMovingHereIsWhatItSays(t *testing.T) {
+	guide, err := os.ReadFile("../../../docs/move/dronahq.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, file, ok := strings.Cut(string(guide), "```yaml\n")
+	file, _, ok2 := strings.Cut(file, "```")
+	if !ok || !ok2 {
+		t.Fatal("the guide shows no file")
+	}
+	p := dialecttest.New(t, file, New)
+	get := func(path string) string {
+		return status(t, p, httptest.NewRequest(http.MethodGet, path, nil), http.StatusOK)
+	}
+	var users []userObject
+	if err := json.Unmarshal([]byte(get("/users?tokenkey="+lumenKey)), &users); err != nil {
+		t.Fatal(err)
+	}
+	if len(users) != 2 || users[0].UserID != 412 || users[0].UserDesg != "Field lead" || users[0].AppName != "Lumen Works" || users[0].IsAdmin || !users[1].IsAdmin {
+		t.Errorf("the users are %+v", users)
+	}
+	if err := json.Unmarshal([]byte(get("/users?tokenkey=5f6a7b8c9d5f6a7b8c9d5f6a7b8c9d5f6a7b8c9d5f6a7b8c9d")), &users); err != nil {
+		t.Fatal(err)
+	}
+	if len(users) != 1 || len(users[0].UserGroup) != 1 || users[0].UserGroup[0].ID != 31 {
+		t.Errorf("the app sees %+v", users)
+	}
+}
+
+func TestNoKeyIsInTheLogWhereverItStood(t *testing.T) {
+	// The check of each conversation is that no secret is in the log; here are
+	// the places that none of them has.
+	p := dialecttest.New(t, people, New)
+	for _, path := range []string{
+		"/users/" + lumenKey, "/users&tokenkey=" + lumenKey, "/users/412/token_key=" + lumenKey, "/api/public/users&token_key=" + lumenKey,
+		"/users?" + lumenKey, "/users?tokenkey=%zz" + lumenKey, "/groups/" + lumenKey + "/actions/assign_user?token_key=" + lumenKey,
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPut, http.MethodDelete, http.MethodPost} {
+			r := httptest.NewRequest(method, "http://roster.example"+path, strings.NewReader("token_key="+lumenKey+"&assign=%zz"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			if got := p.Do(r); got.StatusCode < 400 {
+				t.Errorf("%s %s: status %d", method, path, got.StatusCode)
+			}
 		}
 	}
 }

@@ -229,6 +229,35 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 			must(t, err)
 		}
 	}
+	alone := func(c directory.MembersChange) func() {
+		c.Mode = directory.EachAlone
+		return change(c)
+	}
+	// A bounded key sees those who stand in the group already, which all of them do
+	// by then.
+	bounded := func(c directory.MembersChange) func() {
+		c.Group, c.Mode = directory.ByGroup(top.ID), directory.EachAlone
+		q := p
+		q.Within = &directory.Within{Groups: []id.Number{top.Number}}
+		return func() {
+			a, err := d.ChangeMembers(ctx, q, c)
+			must(t, err)
+			for i, r := range a.Value.Add {
+				if r.Outcome != directory.Already {
+					t.Fatalf("item %d is %v", i, r.Outcome)
+				}
+			}
+		}
+	}
+	portraits := func(limit int) func() {
+		return func() {
+			a, err := d.Portraits(ctx, p, directory.ListPortraits{Limit: limit})
+			must(t, err)
+			if len(a.Value.Items) != limit {
+				t.Fatalf("there are %d, want %d", len(a.Value.Items), limit)
+			}
+		}
+	}
 	change(directory.MembersChange{Add: users[:2]})() // so that what is prepared and learned once is
 	change(directory.MembersChange{Remove: users[:2]})()
 	// What the groups confer is worked out anew after a link has changed.
@@ -240,8 +269,12 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 	}{
 		{"add", change(directory.MembersChange{Add: users[10:12]}), change(directory.MembersChange{Add: users[12:]})},
 		{"add again", change(directory.MembersChange{Add: users[10:12]}), change(directory.MembersChange{Add: users[10:]})},
+		{"add within a bound", bounded(directory.MembersChange{Add: users[10:12]}), bounded(directory.MembersChange{Add: users[10:]})},
 		{"change", change(directory.MembersChange{Add: users[10:12], Standing: later}), change(directory.MembersChange{Add: users[12:], Standing: later})},
+		{"portraits", portraits(2), portraits(many)},
 		{"remove", change(directory.MembersChange{Remove: users[10:12]}), change(directory.MembersChange{Remove: users[12:]})},
+		{"add alone", alone(directory.MembersChange{Add: users[10:12]}), alone(directory.MembersChange{Add: users[12:]})},
+		{"remove alone", alone(directory.MembersChange{Remove: users[10:12]}), alone(directory.MembersChange{Remove: users[12:]})},
 		{"link", change(directory.MembersChange{Add: groups[:2]}), change(directory.MembersChange{Add: groups[2:]})},
 		{"unlink", change(directory.MembersChange{Remove: groups[:2]}), change(directory.MembersChange{Remove: groups[2:]})},
 		{"join", join(directory.GroupsChange{Add: refs(groups[:2])}), join(directory.GroupsChange{Add: refs(groups[2:])})},
