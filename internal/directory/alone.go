@@ -9,7 +9,7 @@ import (
 // whoever refuses it: a rule such as [ErrLastAdmin], or the store. The batch is
 // tried whole; if it is refused it is halved, and its halves are tried, until
 // the items that are refused stand alone. So a batch of which nothing is refused
-// takes one try.
+// takes one try, and that one is no part of the transaction but its whole.
 type alone struct {
 	*tx
 	standing Standing
@@ -22,6 +22,13 @@ type alone struct {
 const maxFailures = 256
 
 func (a *alone) change(add, remove []item) ([]Result, error) {
+	if !a.inParts {
+		results, err := a.tx.change(add, remove, Each, a.standing, a.keep)
+		if err != nil && !errors.Is(err, Unavailable) {
+			err = errInParts
+		}
+		return results, err
+	}
 	var results []Result
 	err := a.Try(func() (err error) {
 		// Each try marks its items, and none may see the marks of another.

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -89,9 +90,9 @@ func write[T any](ctx context.Context, d *Directory, p Principal, need Grants, f
 		return Answer[T]{}, err
 	}
 	author := Author{Actor: p.actor(), Dialect: p.Dialect, Request: p.Request}
-	var missed bool
-	rev, err := d.store.Update(ctx, p.Tenant, author, func(w Writer) error {
-		t := &tx{look: look{Reader: w, d: d, p: p}, Writer: w}
+	var missed, inParts bool
+	update := func(w Writer) error {
+		t := &tx{look: look{Reader: w, d: d, p: p}, Writer: w, inParts: inParts}
 		defer func() { missed = t.missed }()
 		if err := t.authorize(need); err != nil {
 			return err
@@ -104,7 +105,12 @@ func write[T any](ctx context.Context, d *Directory, p Principal, need Grants, f
 			return err
 		}
 		return t.remember(answer)
-	})
+	}
+	rev, err := d.store.Update(ctx, p.Tenant, author, update)
+	if errors.Is(err, errInParts) {
+		inParts = true
+		rev, err = d.store.Update(ctx, p.Tenant, author, update)
+	}
 	if err != nil {
 		d.forgetNames(err)
 		return Answer[T]{}, err

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"roster/internal/id"
@@ -27,7 +28,15 @@ type tx struct {
 	// keeps is set while whoever runs the changes sees to it that there is an
 	// administrator when all are done.
 	keeps bool
+
+	// inParts is set when the operation is done again with what may be refused
+	// in parts of the transaction.
+	inParts bool
 }
+
+// errInParts asks that an operation be done again in parts. Trying it without
+// costs less, and mostly nothing is refused.
+var errInParts = errors.New("again in parts")
 
 // privileges says what standing in a group confers: the grants of the group and
 // of every group above it. Groups that confer nothing are not in it. It is made

@@ -177,6 +177,9 @@ func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
 		}
 		return out, err
 	}
+	if !slices.ContainsFunc(refs, func(ref directory.Ref) bool { return ref.Kind != directory.RefNumber }) {
+		return r.numbered(n, refs)
+	}
 	byKind := map[directory.RefKind]map[string][]int{}
 	for i, ref := range refs {
 		if byKind[ref.Kind] == nil {
@@ -216,6 +219,34 @@ func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
 		}, query, r.pk, string(list))
 		if err != nil {
 			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// numbered is numbers for refs that are numbers already: what is asked for is
+// those that nobody has, which are few.
+func (r *reader) numbered(n noun, refs []directory.Ref) ([]id.Number, error) {
+	asked := make([]int64, 0, len(refs))
+	for _, ref := range refs {
+		if ref.Int > 0 && ref.Int <= int64(id.MaxNumber) {
+			asked = append(asked, ref.Int)
+		}
+	}
+	missing := map[int64]bool{}
+	err := r.c.each(r.ctx, func(row scanner) error {
+		var number int64
+		err := row.Scan(&number)
+		missing[number] = true
+		return err
+	}, "SELECT j.value FROM json_each(?2) j WHERE NOT EXISTS (SELECT 1 FROM "+n.table+" t WHERE t.tenant = ?1 AND t.number = j.value)", r.pk, integers(asked))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]id.Number, len(refs))
+	for i, ref := range refs {
+		if ref.Int > 0 && ref.Int <= int64(id.MaxNumber) && !missing[ref.Int] {
+			out[i] = id.Number(ref.Int)
 		}
 	}
 	return out, nil
