@@ -50,36 +50,73 @@ func (s *Sealer) Fingerprint() string { return s.fingerprint }
 // LoadSealer takes the key from where the environment says, or from seal.key in
 // dir, which it makes, readable by its owner only, if there is none.
 func LoadSealer(dir string) (*Sealer, error) {
-	if env := os.Getenv(SealKeyEnv); env != "" {
-		key, err := hex.DecodeString(strings.TrimSpace(env))
-		if err != nil || len(key) != 32 {
-			return nil, fmt.Errorf("%s must be 64 hex digits", SealKeyEnv)
+	key, err := SealKeyFromEnv()
+	if key == nil && err == nil {
+		key, err = ReadSealKey(dir)
+	}
+	if key == nil && err == nil {
+		key = random(32)
+		err = WriteSealKey(dir, key)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return NewSealer(key)
+}
+
+// SealKeyFromEnv returns the key that [SealKeyEnv] holds, or the file that
+// [SealKeyFileEnv] names; nil if neither is set.
+func SealKeyFromEnv() ([]byte, error) {
+	env := os.Getenv(SealKeyEnv)
+	if env == "" {
+		path := os.Getenv(SealKeyFileEnv)
+		if path == "" {
+			return nil, nil
 		}
-		return NewSealer(key)
+		return readKey(path)
 	}
-	path, named := os.Getenv(SealKeyFileEnv), true
-	if path == "" {
-		path, named = filepath.Join(dir, "seal.key"), false
+	key, err := hex.DecodeString(strings.TrimSpace(env))
+	if err != nil || len(key) != 32 {
+		return nil, fmt.Errorf("%s must be 64 hex digits", SealKeyEnv)
 	}
+	return key, nil
+}
+
+// SealKeyFile is the file in a data directory that holds the key, as
+// [SealKeyEnv] does.
+func SealKeyFile(dir string) string { return filepath.Join(dir, "seal.key") }
+
+// ReadSealKey returns the key that a data directory has in a file, nil if it has
+// none.
+func ReadSealKey(dir string) ([]byte, error) {
+	key, err := readKey(SealKeyFile(dir))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return key, err
+}
+
+func readKey(path string) ([]byte, error) {
 	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && !named {
-		text = []byte(hex.EncodeToString(random(32)))
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		_, werr := f.Write(text)
-		if err := errors.Join(werr, f.Sync(), f.Close()); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
+	if err != nil {
 		return nil, err
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != 32 {
 		return nil, fmt.Errorf("%s does not hold a key of 64 hex digits", path)
 	}
-	return NewSealer(key)
+	return key, nil
+}
+
+// WriteSealKey gives a data directory without a key one, readable by its owner
+// only.
+func WriteSealKey(dir string, key []byte) error {
+	f, err := os.OpenFile(SealKeyFile(dir), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, werr := f.WriteString(hex.EncodeToString(key))
+	return errors.Join(werr, f.Sync(), f.Close())
 }
 
 // Seal encrypts a secret for a purpose.

@@ -56,7 +56,7 @@ is in which group.
 Commands that ask a server find it by --server and --key, or
 by ROSTER_SERVER and ROSTER_KEY.`,
 		serveCommand(), checkCommand(), explainCommand(), memberCommand(), batchCommand(), userCommand(), groupCommand(),
-		keyCommand(), tenantCommand(), applyCommand(), healthCommand(), migrateCommand(), versionCommand())
+		keyCommand(), tenantCommand(), applyCommand(), healthCommand(), migrateCommand(), copyCommand(), versionCommand())
 	root.SilenceErrors = true
 	root.SilenceUsage = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -80,7 +80,7 @@ func newScript(t *testing.T, archive *txtar.Archive) *script {
 	if len(archive.Files) == 0 || archive.Files[len(archive.Files)-1].Name != "script" {
 		t.Fatal("the last section must be the script")
 	}
-	for _, name := range []string{serverVariable, keyVariable, tenantVariable} {
+	for _, name := range []string{serverVariable, keyVariable, tenantVariable, copyFromVariable, copyToVariable} {
 		t.Setenv(name, "") // and what a script exports is gone after it
 	}
 	s := &script{secrets: map[string]bool{}, vars: map[string]string{"WORK": t.TempDir(), "DATA": filepath.Join(t.TempDir(), "data")}}

@@ -18,8 +18,9 @@ var allowed = map[string][]string{
 	"internal/index":                 {"internal/id"},
 	"internal/directory":             {"internal/id", "internal/index"},
 	"internal/store/changelog":       {"internal/id", "internal/directory"},
-	"internal/store/sqlite":          {"internal/id", "internal/directory", "internal/store/changelog"},
-	"internal/store/postgres":        {"internal/id", "internal/directory", "internal/store/changelog"},
+	"internal/store/transfer":        {},
+	"internal/store/sqlite":          {"internal/id", "internal/directory", "internal/store/changelog", "internal/store/transfer"},
+	"internal/store/postgres":        {"internal/id", "internal/directory", "internal/store/changelog", "internal/store/transfer"},
 	"internal/store/postgres/pgtest": {},
 	"internal/authn":                 {"internal/id", "internal/directory"},
 	"internal/wire":                  {"internal/id", "internal/directory"},
@@ -47,16 +48,17 @@ var allowed = map[string][]string{
 // forbidden says which packages of others a package must not import: the core
 // knows no HTTP, no SQL and no JSON; driver errors stop in their store.
 var forbidden = map[string][]string{
-	"internal/id":        {"net/http", "database/sql", "encoding/json"},
-	"internal/index":     {"net/http", "database/sql", "encoding/json"},
-	"internal/directory": {"net/http", "database/sql", "encoding/json", "modernc.org/", "github.com/jackc/"},
-	"internal/authn":     {"net/http", "database/sql"},
-	"internal/wire":      {"database/sql"},
-	"internal/dialect":   {"database/sql", "modernc.org/", "github.com/jackc/"},
-	"internal/dialect/":  {"database/sql", "modernc.org/", "github.com/jackc/"},
-	"internal/server":    {"database/sql", "github.com/jackc/"},
-	"internal/cli":       {"database/sql", "github.com/jackc/"},
-	"client":             {"database/sql"},
+	"internal/id":             {"net/http", "database/sql", "encoding/json"},
+	"internal/index":          {"net/http", "database/sql", "encoding/json"},
+	"internal/store/transfer": {"net/http", "database/sql", "modernc.org/", "github.com/jackc/"},
+	"internal/directory":      {"net/http", "database/sql", "encoding/json", "modernc.org/", "github.com/jackc/"},
+	"internal/authn":          {"net/http", "database/sql"},
+	"internal/wire":           {"database/sql"},
+	"internal/dialect":        {"database/sql", "modernc.org/", "github.com/jackc/"},
+	"internal/dialect/":       {"database/sql", "modernc.org/", "github.com/jackc/"},
+	"internal/server":         {"database/sql", "github.com/jackc/"},
+	"internal/cli":            {"database/sql", "github.com/jackc/"},
+	"client":                  {"database/sql"},
 }
 
 // longest returns the value of the longest key that is the package, or a prefix

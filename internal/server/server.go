@@ -114,7 +114,7 @@ func openPostgres(ctx context.Context, at Storage) (directory.Store, *authn.Seal
 		return nil, nil, err
 	}
 	print := sealer.Fingerprint()
-	pinned, err := store.Pin(ctx, "seal", print)
+	pinned, err := store.Pin(ctx, sealPinned, print)
 	if err == nil && pinned != print {
 		err = fmt.Errorf("the secrets in that database are sealed with another key: give this node the %s that the other nodes have", authn.SealKeyEnv)
 	}

@@ -128,11 +128,14 @@ func (s *Store) Close() error {
 	return nil
 }
 
+const pinSetting = `INSERT INTO settings (name, value) VALUES ($1, $2)
+ ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value`
+
 // Pin keeps a setting of the deployment if there is none under the name, and
 // returns the one that is kept.
 func (s *Store) Pin(ctx context.Context, name, value string) (kept string, err error) {
 	err = s.read(ctx, func(ctx context.Context, c *conn) error {
-		return c.row(ctx, "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = settings.value RETURNING value", name, value).Scan(&kept)
+		return c.row(ctx, pinSetting, name, value).Scan(&kept)
 	})
 	return kept, classify(err)
 }

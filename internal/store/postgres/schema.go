@@ -154,13 +154,15 @@ func Migrate(ctx context.Context, dsn string, dry bool) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return migrate(ctx, cfg.ConnConfig, dry)
+	return migrate(ctx, cfg.ConnConfig, dry, false)
 }
 
 // migrationLock is the advisory lock that migrating takes.
 const migrationLock = 0x726f737465720001
 
-func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migration, err error) {
+// migrate is [Migrate]. A database into which a copy has not ended is only for
+// that copy.
+func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry, copies bool) (steps []Migration, err error) {
 	c, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, explain(cfg, err)
@@ -199,6 +201,13 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry bool) (steps []Migrat
 			}
 			if have > len(files) {
 				return fmt.Errorf("%w (it has %d, this knows %d)", ErrSchemaNew, have, len(files))
+			}
+			if have > 0 && !copies {
+				if is, err := filling(ctx, tx); err != nil {
+					return err
+				} else if is {
+					return ErrFilling
+				}
 			}
 			took = have <= i
 			if !took || dry {
@@ -257,7 +266,7 @@ func schema(ctx context.Context, c pgx.Tx) (int, error) {
 // ready prepares a database for a node: its schema is brought up to date, or
 // found to be so.
 func ready(ctx context.Context, cfg *pgx.ConnConfig, noMigrate bool) error {
-	steps, err := migrate(ctx, cfg, noMigrate)
+	steps, err := migrate(ctx, cfg, noMigrate, false)
 	if err == nil && noMigrate && len(steps) > 0 {
 		err = fmt.Errorf("%w (it lacks %d)", ErrSchemaOld, len(steps))
 	}

@@ -37,8 +37,10 @@ func (c *conn) watch(err error) error {
 	return err
 }
 
-func (s *Store) connect(ctx context.Context) (*conn, error) {
-	c, err := s.db.Conn(ctx)
+func (s *Store) connect(ctx context.Context) (*conn, error) { return connect(ctx, s.db) }
+
+func connect(ctx context.Context, db *sql.DB) (*conn, error) {
+	c, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -69,9 +69,11 @@ type Option func(*Store)
 // WithClock makes the store take its time from clock.
 func WithClock(clock func() time.Time) Option { return func(s *Store) { s.clock = clock } }
 
-// ErrLocked is wrapped by the error of [Open] when another process serves the
-// data directory.
-var ErrLocked = errors.New("another process is using this data directory")
+// Errors of [Open] that say why a data directory cannot be used.
+var (
+	ErrLocked  = errors.New("another process is using this data directory")
+	ErrFilling = errors.New("a copy into this data directory has not ended: run roster copy again until it has")
+)
 
 // Open opens, and if need be makes, the database in dir. It fails with
 // [ErrLocked] if another process has it open, and without touching anything if
@@ -110,32 +112,8 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 		}
 	}()
 
-	q := url.Values{"_pragma": {
-		"busy_timeout(10000)",
-		"journal_mode(WAL)",
-		"synchronous(FULL)",
-		"wal_autocheckpoint(" + strconv.Itoa(walPages) + ")",
-		"journal_size_limit(" + strconv.Itoa(walPages*4096) + ")",
-		"cache_size(-65536)",
-		"temp_store(MEMORY)",
-		"trusted_schema(OFF)",
-	}}
 	file := filepath.Join(dir, "roster.db")
-	// Made here, so that it and the files that SQLite puts beside it are for the
-	// owner alone.
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.Close(); err != nil {
-		return nil, err
-	}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: q.Encode()}
-	if !filepath.IsAbs(file) {
-		u = url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}
-	}
-	s.db, err = sql.Open("sqlite", u.String())
-	if err != nil {
+	if s.db, err = openFile(file); err != nil {
 		return nil, err
 	}
 	s.db.SetMaxOpenConns(readers + 1)
@@ -146,6 +124,12 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	s.writer = w
+	if _, filling, err := copyNote(ctx, w); err != nil || filling {
+		if filling {
+			err = ErrFilling
+		}
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
 	if err := migrate(ctx, w); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -161,6 +145,34 @@ func Open(ctx context.Context, dir string, opts ...Option) (_ *Store, err error)
 	}
 	s.committed.Go(func() { s.commitLoop(w) })
 	return s, nil
+}
+
+// openFile opens a database file, and makes it if it is not there.
+func openFile(file string) (*sql.DB, error) {
+	q := url.Values{"_pragma": {
+		"busy_timeout(10000)",
+		"journal_mode(WAL)",
+		"synchronous(FULL)",
+		"wal_autocheckpoint(" + strconv.Itoa(walPages) + ")",
+		"journal_size_limit(" + strconv.Itoa(walPages*4096) + ")",
+		"cache_size(-65536)",
+		"temp_store(MEMORY)",
+		"trusted_schema(OFF)",
+	}}
+	// Made here, so that it and the files that SQLite puts beside it are for the
+	// owner alone.
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	u := url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: q.Encode()}
+	if !filepath.IsAbs(file) {
+		u = url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: q.Encode()}
+	}
+	return sql.Open("sqlite", u.String())
 }
 
 // Close lets the writes that were handed in and the reads under way finish, and
@@ -254,12 +266,9 @@ func migrate(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	var have int
-	if err := c.row(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+	have, err := schema(ctx, c, len(files))
+	if err != nil {
 		return err
-	}
-	if have > len(files) {
-		return fmt.Errorf("the database has schema %d and this program knows up to %d: run a newer roster", have, len(files))
 	}
 	for i, file := range files {
 		number, _, _ := strings.Cut(filepath.Base(file), "_")
@@ -280,4 +289,16 @@ func migrate(ctx context.Context, c *conn) error {
 		}
 	}
 	return nil
+}
+
+// schema returns the number of the last migration that the database has had, of
+// those that the program knows.
+func schema(ctx context.Context, c *conn, known int) (have int, err error) {
+	if err := c.row(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		return 0, err
+	}
+	if have > known {
+		return 0, fmt.Errorf("the database has schema %d and this program knows up to %d: run a newer roster", have, known)
+	}
+	return have, nil
 }
