@@ -161,7 +161,7 @@ func (e *End) Pin(ctx context.Context, name, value string) (kept string, err err
 var own = []string{"settings", "codes", "secrets", "heads.tenant", "log.transaction"}
 
 // headColumns are the columns of tenants that are kept in heads.
-var headColumns = []string{"revision", "at", "next_user", "next_group", "next_serial", "shape", "horizon"}
+var headColumns = []string{"revision", "at", "next_user", "next_group", "next_serial", "shape", "horizon", "clocked", "due"}
 
 // physical returns where a column is kept.
 func physical(table, column string) (string, string) {

@@ -73,7 +73,7 @@ func (t *Table) Column(name string) int {
 var Tables = []*Table{
 	table("counters", 1, "name:text next"),
 	table("tenants", 1, `pk id:id code name:text title:text version created modified attributes:text?
- revision at next_user next_group next_serial shape horizon`),
+ revision at next_user next_group next_serial shape horizon clocked due`),
 	table("persons", 1, "id:id code email_fold:text?"),
 	table("users", 2, `tenant number id:id code person:id name:text name_fold:text email:text email_fold:text? email_verified:bool
  given_name:text family_name:text display_name:text suspended:bool expires version created modified created_in modified_in
