@@ -258,7 +258,7 @@ func (m moment) compareThen(p directory.Past, at time.Time, most id.Number) erro
 	slices.SortFunc(inside, byEdge)
 	yes = slices.DeleteFunc(yes, func(e directory.Edge) bool { return e.Member < 0 })
 	if !slices.Equal(yes, inside) {
-		return fmt.Errorf("Checks says yes to %v, want %v", yes, inside)
+		return fmt.Errorf("method Checks says yes to %v, want %v", yes, inside)
 	}
 	for g := id.Number(1); g <= most; g++ {
 		var want []id.Number
