@@ -37,7 +37,7 @@ A copy that was cut off goes on from there when the same
 command is run again; the source must not have been written
 to by then. Until it has ended, nothing opens the target.
 
-A DSN with a password in it belongs into ROSTER_COPY_FROM or
+A DSN with a password in it belongs in ROSTER_COPY_FROM or
 ROSTER_COPY_TO, which others on the machine cannot read.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
