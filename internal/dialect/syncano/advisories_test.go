@@ -224,6 +224,8 @@ func TestAdvisory19_WhoIsSuspendedIsInNoList(t *testing.T) {
 		"groups/2/users/?fields=user,id": `200 {"next":null,"prev":null,"objects":[{"user":{"id":1}}]}`,
 		"users/2/groups/":                `200 {"next":null,"prev":null,"objects":[]}`,
 		"users/2/?fields=groups":         `200 {"groups":[]}`,
+		"groups/2/users/2/":              `404 {"detail":"Not found."}`,
+		"users/2/groups/2/":              `404 {"detail":"Not found."}`,
 	} {
 		if got := said(t, p.Do(ask("GET", in+path, accountKey, "", ""))); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)

@@ -168,10 +168,19 @@ func (d *door) removeUser(w http.ResponseWriter, r *http.Request, p directory.Pr
 	return d.unlink(w, r, p, r.PathValue("id"), r.PathValue("group"))
 }
 
-// membership finds how a user stands in a group now: NotFound if it does not.
+// membership finds that a user is in a group now, directly: NotFound if it is not.
+// How it stands there says nothing of who is suspended, which the check does, and
+// the check nothing of where it comes from.
 func (d *door) membership(r *http.Request, p directory.Principal, group, user directory.Ref) error {
 	a, err := d.directory.Membership(r.Context(), p, group, directory.MemberRef{Ref: user})
-	if err == nil && !a.Value.HoldsAt(d.directory.Now()) {
+	if err != nil {
+		return err
+	}
+	if !a.Value.HoldsAt(d.directory.Now()) {
+		return errNotFound
+	}
+	in, err := d.directory.IsMember(r.Context(), p, directory.Check{User: user, Group: group})
+	if err == nil && !in.Value {
 		err = errNotFound
 	}
 	return err
