@@ -2,7 +2,9 @@ package postgres
 
 import (
 	"context"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -61,9 +63,13 @@ func TestTheStoreIsCorrectAndItsStatementsBindTheirTenantAndWasteNothing(t *test
 // copies are made faster than the schema.
 func template(t testing.TB, server *pgtest.Server) string {
 	t.Helper()
-	server.Exec(t, "CREATE DATABASE empty")
-	if _, err := Migrate(t.Context(), server.DSN("empty"), false); err != nil {
+	dsn := server.Database(t)
+	if _, err := Migrate(t.Context(), dsn, false); err != nil {
 		t.Fatal(err)
 	}
-	return "empty"
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(u.Path, "/")
 }

@@ -366,12 +366,13 @@ var shared struct {
 }
 
 // Shared returns a server for all tests of a program whose TestMain calls
-// [Main]. It does not sync to disk: who tests durability takes one of its own.
+// [Main]. It does not sync to disk, and does not vacuum, so that plans depend on
+// what a test does alone: who tests durability takes one of its own.
 func Shared(t testing.TB) *Server {
 	t.Helper()
 	Need(t)
 	shared.once.Do(func() {
-		if shared.server, shared.err = create("fsync = off", "full_page_writes = off"); shared.err == nil {
+		if shared.server, shared.err = create("fsync = off", "full_page_writes = off", "autovacuum = off"); shared.err == nil {
 			shared.err = shared.server.start()
 		}
 	})
