@@ -48,6 +48,7 @@ var (
 		"writer":  "users.read, users.write, groups.read, groups.write, members.read, members.write",
 		"reader":  "users.read, groups.read, members.read",
 		"members": "members.read",
+		"names":   "users.read, groups.read",
 		"bare":    "",
 		"keeper":  "admin", // for a user who is less
 		"gone":    "admin", // for a suspended user
@@ -80,7 +81,7 @@ func secret(kind, tenant, role string) string {
 }
 
 func tokenCode(tenant, role string) int64 {
-	names := []string{"admin", "writer", "reader", "members", "bare", "keeper", "gone", "second"}
+	names := []string{"admin", "writer", "reader", "members", "bare", "keeper", "gone", "second", "names"}
 	return 1000_0000 + int64(bases[tenant]+slices.Index(names, role))*10
 }
 
@@ -475,6 +476,8 @@ var clients = []*client{
 			"PUT /v1.1/instances/{instance}/groups/{id}/":                    `{"label":"y"}`,
 			"DELETE /v1.1/instances/{instance}/groups/{id}/":                 ``,
 			"POST /v1.1/instances/{instance}/groups/{group}/users/":          `{"user":BOB}`,
+			"PUT /v1.1/instances/{instance}/classes/{id}/":                   `{"description":"x"}`,
+			"PATCH /v1.1/instances/{instance}/classes/{id}/":                 `{"description":"y"}`,
 			"POST /v1.1/instances/{instance}/classes/{class}/objects/{id}/":  `{"other_permissions":"read"}`,
 			"PATCH /v1.1/instances/{instance}/classes/{class}/objects/{id}/": `{"group_permissions":"read"}`,
 		},
