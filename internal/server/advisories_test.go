@@ -373,11 +373,6 @@ func immutable(t *testing.T, c *client) {
 func aboveOwn(t *testing.T, c *client) {
 	h := open(t)
 	keeper := user("acme", "keeper")
-	if c.name == "syncano" {
-		// Keys with a user are the platform's there; the tenant's have grants alone.
-		h.refused(t, c, "acme", "writer", c.add("acme", keeper, group("acme", "admins")))
-		h.done(t, c, "acme", "writer", c.add("acme", user("acme", "bob"), group("acme", "keepers")))
-	}
 	for _, who := range []thing{keeper, user("acme", "bob")} {
 		h.refused(t, c, "acme", "keeper", c.add("acme", who, group("acme", "admins")))
 	}
