@@ -24,8 +24,9 @@ func applyCommand() *cobra.Command {
 	var at server.Storage
 	var dry bool
 	cmd := &cobra.Command{
-		Use:   "apply -f FILE",
-		Short: "Make a deployment hold what a file says",
+		Use:     "apply -f FILE",
+		Aliases: []string{"import"}, // by those who move here with what they had
+		Short:   "Make a deployment hold what a file says",
 		Long: `Make a deployment hold what a file says: tenants, users,
 groups, memberships and credentials. What is there already
 is left as it is, so a file can be applied again; what the
@@ -34,7 +35,10 @@ file does not name is not touched.
 With --server or ROSTER_SERVER the server does it, and wants
 a key of the platform. Otherwise it is done on the data
 directory, which no server may have open meanwhile, or with
---store on a database, which servers may.`,
+--store on a database, which servers may.
+
+Ids, numbers, codes, keys and passwords of where you come
+from can stand in the file; roster import is the same.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if file == "" {
