@@ -50,6 +50,14 @@ func (u User) ActiveAt(t time.Time) bool {
 	return !u.Suspended && (u.Expires.IsZero() || t.Before(u.Expires))
 }
 
+// VerifiedFold is the address, folded, that says who u is; "" if none does.
+func (u User) VerifiedFold() string {
+	if !u.EmailVerified {
+		return ""
+	}
+	return FoldName(u.Email)
+}
+
 // FullName is the display name, or else the given and family names, or else the name.
 func (u User) FullName() string {
 	switch {

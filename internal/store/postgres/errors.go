@@ -66,7 +66,7 @@ func classify(err error) error {
 		}
 	}
 	switch {
-	case transient(err) || errors.Is(err, errAway):
+	case transient(err):
 		return &directory.Error{Kind: directory.Unavailable, Code: "store.away", Detail: "The database does not answer.", Err: err}
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return &directory.Error{Kind: directory.Unavailable, Code: "request.cancelled", Detail: "The request ended before it could be carried out.", Err: err}

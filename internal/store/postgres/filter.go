@@ -12,6 +12,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/terms"
 )
 
 // column is where a field stands. Its expression is never NULL.
@@ -176,7 +177,7 @@ func (c *compiler) comparison(f directory.Filter, expr, sort string) (string, er
 		value := text()
 		return "right(" + expr + ", length(" + value + ")) = " + value, nil
 	case directory.FilterLike:
-		return expr + " LIKE " + c.add(pattern(storableText(f.Values[0].(string)))), nil
+		return expr + " LIKE " + c.add(terms.Pattern(storableText(f.Values[0].(string)))), nil
 	}
 	op, ok := operators[f.Op]
 	if !ok {
@@ -234,34 +235,6 @@ func typed[T any](list []any) []T {
 		out[i] = plain(v).(T)
 	}
 	return out
-}
-
-// pattern turns a filter's pattern into one of LIKE.
-func pattern(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch ch := s[i]; ch {
-		case '*':
-			b.WriteByte('%')
-		case '?':
-			b.WriteByte('_')
-		case '\\':
-			if i+1 < len(s) {
-				i++
-			}
-			literal(&b, s[i])
-		default:
-			literal(&b, ch)
-		}
-	}
-	return b.String()
-}
-
-func literal(b *strings.Builder, ch byte) {
-	if ch == '%' || ch == '_' || ch == '\\' {
-		b.WriteByte('\\')
-	}
-	b.WriteByte(ch)
 }
 
 // scope compiles what a search is narrowed to besides its filter.

@@ -49,14 +49,6 @@ func (w *writer) person(u *directory.User) error {
 	return w.c.exec(w.ctx, "INSERT INTO persons (id, code, email_fold) VALUES ($1, $2, $3)", uuid(u.Person), u.PersonCode, email)
 }
 
-// verified is the folded address that says who u is, "" if none does.
-func verified(u directory.User) string {
-	if !u.EmailVerified {
-		return ""
-	}
-	return directory.FoldName(u.Email)
-}
-
 // resettle keeps a person's address true after one of its users went from one
 // verified address to another, or to none: whoever gets an address that nobody
 // of the person has any more is somebody else. The user stays who it was.

@@ -5,6 +5,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/terms"
 )
 
 const userColumns = `u.id, u.number, u.code, u.person, p.code, u.name, u.email, u.email_verified, u.given_name, u.family_name,
@@ -66,7 +67,7 @@ func (r *reader) Users(numbers []id.Number) ([]directory.User, error) {
 
 // UserNumbers implements [directory.Reader].
 func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
-	return r.logins(refs)
+	return terms.Logins(refs, func(refs []directory.Ref) ([]id.Number, error) { return r.numbers(nounUser, refs) })
 }
 
 // ListUsers implements [directory.Reader].
@@ -170,7 +171,7 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 	if err != nil {
 		return err
 	}
-	if err := w.resettle(before.Person, verified(before), verified(after)); err != nil {
+	if err := w.resettle(before.Person, before.VerifiedFold(), after.VerifiedFold()); err != nil {
 		return err
 	}
 	if err := w.putExternals(kindUser, before.Number, before.Externals, after.Externals); err != nil {
@@ -200,7 +201,7 @@ func (w *writer) DeleteUser(u directory.User) error {
 			return err
 		}
 	}
-	if err := w.resettle(u.Person, verified(u), ""); err != nil {
+	if err := w.resettle(u.Person, u.VerifiedFold(), ""); err != nil {
 		return err
 	}
 	w.record(directory.UserChange(directory.UserDeleted, u, directory.User{}))

@@ -11,6 +11,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/terms"
 )
 
 // column is where a field stands. Its expression is never NULL.
@@ -195,7 +196,7 @@ func (c *compiler) comparison(f directory.Filter, expr, sort string) (string, er
 		c.bind(f.Values[0], f.Values[0], f.Values[0])
 		return "(length(" + expr + ") >= length(?) AND substr(" + expr + ", length(" + expr + ") - length(?) + 1) = ?)", nil
 	case directory.FilterLike:
-		c.bind(pattern(f.Values[0].(string)))
+		c.bind(terms.Pattern(f.Values[0].(string)))
 		return expr + ` LIKE ? ESCAPE '\'`, nil
 	}
 	op, ok := operators[f.Op]
@@ -239,34 +240,6 @@ func values(t directory.FieldType, list []any) (string, error) {
 	}
 	b, err := json.Marshal(out)
 	return string(b), err
-}
-
-// pattern turns a filter's pattern into one of LIKE.
-func pattern(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		switch ch := s[i]; ch {
-		case '*':
-			b.WriteByte('%')
-		case '?':
-			b.WriteByte('_')
-		case '\\':
-			if i+1 < len(s) {
-				i++
-			}
-			literal(&b, s[i])
-		default:
-			literal(&b, ch)
-		}
-	}
-	return b.String()
-}
-
-func literal(b *strings.Builder, ch byte) {
-	if ch == '%' || ch == '_' || ch == '\\' {
-		b.WriteByte('\\')
-	}
-	b.WriteByte(ch)
 }
 
 // scope compiles what a search is narrowed to besides its filter.

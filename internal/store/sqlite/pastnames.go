@@ -5,6 +5,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/terms"
 )
 
 const insertPast = `INSERT INTO pasts (tenant, kind, number, ended, created, id, code, name, name_fold, suspended, expires)
@@ -107,7 +108,7 @@ func (p *past) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted := map[directory.RefKind]map[string][]int{}
+	wanted := terms.Refs{}
 	for i, ref := range refs {
 		if ref.Kind != directory.RefName {
 			out[i] = now[i]
@@ -115,17 +116,10 @@ func (p *past) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
 				continue
 			}
 		}
-		if wanted[ref.Kind] == nil {
-			wanted[ref.Kind] = map[string][]int{}
-		}
-		wanted[ref.Kind][refKey(ref)] = append(wanted[ref.Kind][refKey(ref)], i)
+		wanted.Add(ref, i)
 	}
 	for kind, where := range wanted {
-		keys := make([]string, 0, len(where))
-		for key := range where {
-			keys = append(keys, key)
-		}
-		list, err := json.Marshal(keys)
+		list, err := json.Marshal(where.Texts())
 		if err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/terms"
 )
 
 // reader implements [directory.Reader] over one connection with an open
@@ -135,33 +135,6 @@ func scanNumber(row scanner) (id.Number, error) {
 	return id.Number(n), err
 }
 
-// logins resolves refs of which some are names or else addresses: all as names,
-// and what is nobody's name as an address.
-func (r *reader) logins(refs []directory.Ref) ([]id.Number, error) {
-	names := slices.Clone(refs)
-	for i, ref := range refs {
-		if name, _, ok := ref.Login(); ok {
-			names[i] = name
-		}
-	}
-	out, err := r.numbers(nounUser, names)
-	if err != nil {
-		return nil, err
-	}
-	var emails []directory.Ref
-	var places []int
-	for i, ref := range refs {
-		if _, email, ok := ref.Login(); ok && out[i] == 0 {
-			emails, places = append(emails, email), append(places, i)
-		}
-	}
-	found, err := r.numbers(nounUser, emails)
-	for i, number := range found {
-		out[places[i]] = number
-	}
-	return out, err
-}
-
 // numbers resolves refs in order, with at most one statement for each kind of
 // ref among them.
 func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
@@ -180,24 +153,16 @@ func (r *reader) numbers(n noun, refs []directory.Ref) ([]id.Number, error) {
 	if !slices.ContainsFunc(refs, func(ref directory.Ref) bool { return ref.Kind != directory.RefNumber }) {
 		return r.numbered(n, refs)
 	}
-	byKind := map[directory.RefKind]map[string][]int{}
+	byKind := terms.Refs{}
 	for i, ref := range refs {
-		if byKind[ref.Kind] == nil {
-			byKind[ref.Kind] = map[string][]int{}
-		}
-		key := refKey(ref)
-		byKind[ref.Kind][key] = append(byKind[ref.Kind][key], i)
+		byKind.Add(ref, i)
 	}
 	for kind, where := range byKind {
 		query, ok := n.resolve(kind)
 		if !ok {
 			continue
 		}
-		keys := make([]string, 0, len(where))
-		for key := range where {
-			keys = append(keys, key)
-		}
-		list, err := json.Marshal(keys)
+		list, err := json.Marshal(where.Texts())
 		if err != nil {
 			return nil, err
 		}
@@ -250,17 +215,6 @@ func (r *reader) numbered(n noun, refs []directory.Ref) ([]id.Number, error) {
 		}
 	}
 	return out, nil
-}
-
-// refKey is a ref as text within its kind, as the statements of resolve give it back.
-func refKey(ref directory.Ref) string {
-	switch ref.Kind {
-	case directory.RefID:
-		return hex.EncodeToString(ref.UUID[:])
-	case directory.RefNumber, directory.RefCode, directory.RefPerson:
-		return fmt.Sprint(ref.Int)
-	}
-	return ref.Text
 }
 
 // resolve is the statement that finds many things by one kind of ref.

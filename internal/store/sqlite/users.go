@@ -6,6 +6,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/terms"
 )
 
 const userColumns = `u.id, u.number, u.code, u.person, p.code, u.name, u.email, u.email_verified, u.given_name, u.family_name,
@@ -73,7 +74,7 @@ func (r *reader) Users(numbers []id.Number) ([]directory.User, error) {
 
 // UserNumbers implements [directory.Reader].
 func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
-	return r.logins(refs)
+	return terms.Logins(refs, func(refs []directory.Ref) ([]id.Number, error) { return r.numbers(nounUser, refs) })
 }
 
 // ListUsers implements [directory.Reader].
@@ -182,14 +183,6 @@ func (w *writer) person(u *directory.User) error {
 	return classify(w.c.exec(w.ctx, "INSERT INTO persons (id, code, email_fold) VALUES (?, ?, ?)", u.Person[:], u.PersonCode, email))
 }
 
-// verified is the folded address that says who u is, "" if none does.
-func verified(u directory.User) string {
-	if !u.EmailVerified {
-		return ""
-	}
-	return directory.FoldName(u.Email)
-}
-
 // resettle keeps a person's address true after one of its users went from one
 // verified address to another, or to none: whoever gets an address that nobody
 // of the person has any more is somebody else. The user stays who it was.
@@ -242,7 +235,7 @@ func (w *writer) UpdateUser(before, after directory.User) error {
 	if err != nil {
 		return classify(err)
 	}
-	if err := w.resettle(before.Person, verified(before), verified(after)); err != nil {
+	if err := w.resettle(before.Person, before.VerifiedFold(), after.VerifiedFold()); err != nil {
 		return err
 	}
 	if err := w.putExternals(kindUser, before.Number, before.Externals, after.Externals); err != nil {
@@ -272,7 +265,7 @@ func (w *writer) DeleteUser(u directory.User) error {
 			return err
 		}
 	}
-	if err := w.resettle(u.Person, verified(u), ""); err != nil {
+	if err := w.resettle(u.Person, u.VerifiedFold(), ""); err != nil {
 		return err
 	}
 	w.record(directory.UserChange(directory.UserDeleted, u, directory.User{}))
