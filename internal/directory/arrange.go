@@ -2,6 +2,7 @@ package directory
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -37,7 +38,11 @@ func (a Arrange) isZero() bool { return a == Arrange{} }
 // MaxArranged is how long a list may be that is to be arranged.
 const MaxArranged = 1_000_000
 
-// arrangement is which list, as of when, arranged how.
+// longList is MaxArranged, but for tests.
+var longList = MaxArranged
+
+// arrangement is which list, as of when, arranged how: not at all, if it is kept
+// because it was read through groups from the rows.
 type arrangement struct {
 	tenant     id.Tenant
 	at         When
@@ -55,14 +60,25 @@ type arrangement struct {
 type arrangements struct {
 	mu    sync.Mutex // guards all of it
 	order []arrangement
-	lists map[arrangement][]Edge
-	held  int // edges in all lists
+	lists map[arrangement]arranged
+	held  int // entries in all lists
 }
 
-// maxArrangements is how many edges are kept in all: 32 MiB.
+// arranged is a list that is kept: its edges as they were arranged; or, if it is
+// not arranged, the numbers on the far side of them, ascending, unless they are
+// more than [MaxArranged].
+type arranged struct {
+	edges   []Edge
+	numbers []id.Number
+	long    bool
+}
+
+func (a arranged) len() int { return len(a.edges) + len(a.numbers) }
+
+// maxArrangements is how many entries are kept in all: 32 MiB.
 const maxArrangements = 4 << 20
 
-func (c *arrangements) get(key arrangement) ([]Edge, bool) {
+func (c *arrangements) get(key arrangement) (arranged, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	list, ok := c.lists[key]
@@ -73,18 +89,18 @@ func (c *arrangements) get(key arrangement) ([]Edge, bool) {
 	return list, ok
 }
 
-func (c *arrangements) put(key arrangement, list []Edge) {
+func (c *arrangements) put(key arrangement, list arranged) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lists == nil {
-		c.lists = map[arrangement][]Edge{}
+		c.lists = map[arrangement]arranged{}
 	}
-	if _, ok := c.lists[key]; ok || len(list) > maxArrangements {
+	if _, ok := c.lists[key]; ok || list.len() > maxArrangements {
 		return
 	}
-	c.order, c.lists[key], c.held = append(c.order, key), list, c.held+len(list)
+	c.order, c.lists[key], c.held = append(c.order, key), list, c.held+list.len()
 	for c.held > maxArrangements || len(c.order) > 1024 {
-		c.held -= len(c.lists[c.order[0]])
+		c.held -= c.lists[c.order[0]].len()
 		delete(c.lists, c.order[0])
 		c.order = c.order[1:]
 	}
@@ -101,9 +117,9 @@ func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
 			key.holds = 1
 		}
 	}
-	kept := &t.l.d.memory().arranged
+	kept := &t.m.arranged
 	if list, ok := kept.get(key); ok {
-		return list, nil
+		return list.edges, nil
 	}
 	list, err := t.whole(of, in)
 	if err != nil {
@@ -141,7 +157,7 @@ func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
 	for i, e := range entries {
 		edges[i] = e.Edge
 	}
-	kept.put(key, edges)
+	kept.put(key, arranged{edges: edges})
 	return edges, nil
 }
 
@@ -156,6 +172,9 @@ func (t then) arrangedPage(of Edge, in ListMembers) (Found[MemberOf], error) {
 	out := Found[MemberOf]{At: t.When, Total: int64(len(list))}
 	if end := from + int64(len(page)); end < int64(len(list)) {
 		out.Next = end
+	}
+	if in.Transitive {
+		t.continued(out.Next) // should the arrangement have to be made again
 	}
 	if !in.Standing {
 		out.Items, err = t.describe(page, of.Group == 0)
@@ -221,11 +240,11 @@ func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
 		if q.After = MemberCursor(page[len(page)-1].Member); of.Group == 0 {
 			q.After = int64(page[len(page)-1].Group)
 		}
-		if len(all) > MaxArranged {
+		if len(all) > longList {
 			return nil, errLongList
 		}
 	}
-	numbers, err := t.numbers(of)
+	numbers, err := t.through(of)
 	if err != nil {
 		return nil, err
 	}
@@ -257,25 +276,37 @@ func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
 
 var errLongList = &Error{Kind: TooLarge, Code: "list.large", Detail: "A list of more than 1,000,000 cannot be sorted or filtered."}
 
-// numbers are all that a list holds, directly and through groups.
-func (t then) numbers(of Edge) ([]id.Number, error) {
-	if of.Group == 0 {
-		return t.groupsOf(of.Member)
-	}
-	var all []id.Number
-	for after := id.Number(0); ; {
-		page, err := t.membersAfter(of.Group, after, arrangePage)
+// through returns all that a list holds, directly and through groups: who is in
+// a group, or the groups that a member is in; [errLongList] if that is too much.
+// What the rows say is kept as an arrangement is, because to be told a part of it
+// they have to be asked for all.
+func (t then) through(of Edge) ([]id.Number, error) {
+	key := arrangement{tenant: t.l.p.Tenant, at: t.When, of: of, transitive: true}
+	list, ok := t.m.arranged.get(key)
+	if !ok {
+		var err error
+		switch {
+		case of.Group == 0:
+			list.numbers, err = t.groupsOf(of.Member)
+		case t.st != nil:
+			list.numbers = t.st.MembersAfter(of.Group, 0, t.Time.UnixMicro(), true, longList+1)
+		default:
+			list.numbers, err = t.MembersOf(of.Group, t.Time, 0, longList+1)
+		}
 		if err != nil {
 			return nil, err
 		}
-		if all = append(all, page...); len(page) < arrangePage {
-			return all, nil
+		if len(list.numbers) > longList {
+			list = arranged{long: true}
 		}
-		if len(all) > MaxArranged {
-			return nil, errLongList
+		if t.st == nil {
+			t.m.arranged.put(key, list)
 		}
-		after = page[len(page)-1]
 	}
+	if list.long {
+		return nil, errLongList
+	}
+	return list.numbers, nil
 }
 
 // entries looks up what a list is sorted by, and leaves out what it is not to hold.
@@ -323,11 +354,20 @@ func (t then) count(of Edge, in ListMembers) (int64, error) {
 		g, _ := of.Member.Group()
 		return int64(len(t.st.Parents(g, now, in.Transitive))), nil
 	}
-	if in.Transitive {
-		numbers, err := t.numbers(of)
-		return int64(len(numbers)), err
-	}
 	n := int64(0)
+	if in.Transitive {
+		numbers, err := t.through(of)
+		if !errors.Is(err, errLongList) {
+			return int64(len(numbers)), err
+		}
+		for after := id.Number(0); ; {
+			part, err := t.MembersOf(of.Group, t.Time, after, longList)
+			if n += int64(len(part)); err != nil || len(part) < longList {
+				return n, err
+			}
+			after = part[len(part)-1]
+		}
+	}
 	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing)}
 	for {
 		page, err := t.Memberships(q)

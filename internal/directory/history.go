@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ type then struct {
 	Past
 	When
 	l  *look
+	m  *memory      // which remembers the history that the rows are of
 	st *index.State // of that revision; nil if the rows must be asked
 }
 
@@ -37,6 +39,7 @@ func (l *look) then(w When) (then, error) {
 	if err != nil {
 		return t, err
 	}
+	t.m = l.d.memory()
 	t.When = When{Revision: now, Time: l.now()}
 	switch {
 	case w.Revision > now:
@@ -65,8 +68,16 @@ func (l *look) then(w When) (then, error) {
 		}
 	}
 	l.answered = &t.Revision
-	t.st = l.pictureAt(t.Revision)
+	t.st = l.d.pictureAt(t.m, l.p.Tenant, t.Revision)
 	return t, nil
+}
+
+// continued is for a list that has a further page: what this one was cut from
+// is kept for that, whatever is written until it is asked for.
+func (t then) continued(next int64) {
+	if next != 0 && t.st != nil {
+		t.m.index.Keep(t.l.p.Tenant, t.st)
+	}
 }
 
 // group finds one group as of then.
@@ -99,13 +110,36 @@ func (t then) member(m MemberRef) (id.Member, error) {
 	return id.UserMember(n[0]), nil
 }
 
-// membersAfter returns the users in a group, directly and through groups, after
-// a number.
-func (t then) membersAfter(group, after id.Number, limit int) ([]id.Number, error) {
-	if t.st == nil {
-		return t.MembersOf(group, t.Time, after, limit)
+// after returns the first of those that are in a list directly and through groups,
+// after a number: the users in a group, or the groups that a member is in. From
+// the rows a first page is all that is read; whoever goes on has the list read
+// once, for all further pages.
+func (t then) after(of Edge, n id.Number, limit int) ([]id.Number, error) {
+	if t.st == nil && n > 0 {
+		list, err := t.through(of)
+		if err == nil {
+			i, found := slices.BinarySearch(list, n)
+			if found {
+				i++
+			}
+			return list[i:min(i+limit, len(list))], nil
+		}
+		if !errors.Is(err, errLongList) {
+			return nil, err
+		}
 	}
-	return t.st.MembersAfter(group, after, t.Time.UnixMicro(), true, limit), nil
+	if of.Group == 0 {
+		all, err := t.groupsOf(of.Member)
+		i := 0
+		for i < len(all) && all[i] <= n {
+			i++
+		}
+		return all[i:min(i+limit, len(all))], err
+	}
+	if t.st == nil {
+		return t.MembersOf(of.Group, t.Time, n, limit)
+	}
+	return t.st.MembersAfter(of.Group, n, t.Time.UnixMicro(), true, limit), nil
 }
 
 // groupsOf returns the groups that a member is in, directly and through groups.

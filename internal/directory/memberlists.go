@@ -106,11 +106,12 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := t.membersAfter(g, in.number(), limit+1)
+			numbers, err := t.after(Edge{Group: g}, in.number(), limit+1)
 			if err != nil {
 				return none, err
 			}
 			page := found(numbers, limit, func(n id.Number) int64 { return int64(n) })
+			t.continued(page.Next)
 			edges := make([]Edge, len(page.Items))
 			for i, n := range page.Items {
 				edges[i] = Edge{Group: g, Member: id.UserMember(n)}
@@ -123,6 +124,9 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 			return none, err
 		}
 		page := found(list, limit, in.cursor(func(m Membership) int64 { return MemberCursor(m.Member) }))
+		if in.Count {
+			t.continued(page.Next)
+		}
 		out, err := t.describeAll(page, false)
 		out.Total = total
 		return out, err
@@ -155,18 +159,17 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := t.groupsOf(m)
+			numbers, err := t.after(Edge{Member: m}, in.number(), limit+1)
 			if err != nil {
 				return none, err
 			}
-			edges := make([]Edge, 0, limit+1)
-			for _, n := range numbers {
-				if int64(n) > in.After && len(edges) <= limit {
-					edges = append(edges, Edge{Group: n, Member: m})
-				}
+			page := found(numbers, limit, func(n id.Number) int64 { return int64(n) })
+			t.continued(page.Next)
+			edges := make([]Edge, len(page.Items))
+			for i, n := range page.Items {
+				edges[i] = Edge{Group: n, Member: m}
 			}
-			page := found(edges, limit, func(e Edge) int64 { return int64(e.Group) })
-			items, err := t.describe(page.Items, true)
+			items, err := t.describe(edges, true)
 			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When, Total: total}, err
 		}
 		list, err := t.Memberships(in.query(MembershipQuery{Member: m, Limit: limit + 1, At: t.unless(in.Standing)}))
@@ -174,6 +177,9 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 			return none, err
 		}
 		page := found(list, limit, in.cursor(func(m Membership) int64 { return int64(m.Group) }))
+		if in.Count {
+			t.continued(page.Next)
+		}
 		out, err := t.describeAll(page, true)
 		out.Total = total
 		return out, err
@@ -290,17 +296,15 @@ func (l *look) picture() (*index.State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.pictureAt(rev), nil
+	return l.d.pictureAt(l.d.memory(), l.p.Tenant, rev), nil
 }
 
-// pictureAt is picture of a revision.
-func (l *look) pictureAt(rev Revision) *index.State {
-	st := l.d.memory().index.Get(l.p.Tenant)
-	switch {
-	case st == nil:
-		l.d.warm(l.p.Tenant)
-	case Revision(st.Revision()) == rev:
-		return st
+// pictureAt returns the index of a tenant at exactly that revision, if it is the
+// latest or one that is kept, and nil otherwise.
+func (d *Directory) pictureAt(m *memory, t id.Tenant, rev Revision) *index.State {
+	st := m.index.At(t, uint64(rev))
+	if st == nil && m.index.Get(t) == nil {
+		d.warm(t)
 	}
-	return nil
+	return st
 }

@@ -90,7 +90,6 @@ func (m *machine) arrange(t *rapid.T) {
 		holds := rapid.Bool().Draw(t, "holds")
 		in.Holds = &holds
 	}
-	find := m.d.Members
 	var of directory.Edge
 	if len(o.groups) > 0 && rapid.Bool().Draw(t, "members") {
 		of.Group = rapid.SampledFrom(slices.Sorted(maps.Keys(o.groups))).Draw(t, "of group")
@@ -98,7 +97,7 @@ func (m *machine) arrange(t *rapid.T) {
 	} else if len(o.users) > 0 {
 		u := rapid.SampledFrom(slices.Sorted(maps.Keys(o.users))).Draw(t, "of user")
 		of.Member = id.UserMember(u)
-		in.Member, find = directory.MemberRef{Ref: directory.ByNumber(int64(u))}, m.d.GroupsOf
+		in.Member = directory.MemberRef{Ref: directory.ByNumber(int64(u))}
 		if u := o.users[u]; !u.ActiveAt(at) && in.Standing {
 			return // whether memberships of who is not active hold is not the list's to say
 		}
@@ -125,6 +124,10 @@ func (m *machine) arrange(t *rapid.T) {
 	var got []directory.Edge
 	var added []time.Time
 	for {
+		find := m.d.Members
+		if of.Group == 0 {
+			find = m.d.GroupsOf
+		}
 		a, err := find(ctx, m.p, in)
 		if err != nil {
 			t.Fatal(err)
@@ -148,8 +151,8 @@ func (m *machine) arrange(t *rapid.T) {
 		if in.After = a.Value.Next; in.After == 0 {
 			break
 		}
-		if rapid.Bool().Draw(t, "change between pages") {
-			m.changeMembers(t)
+		if rapid.Bool().Draw(t, "something between pages") {
+			m.disturb(t)
 		}
 	}
 	edges := make([]directory.Edge, len(want))

@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -95,55 +96,131 @@ func (m *machine) tick(t *rapid.T) {
 	compare(t, "Tick", nil, m.o.change(m.d.Now(), func(*oracle, time.Time) (bool, error) { return false, nil }))
 }
 
-// pages reads a list of users to its end and does something after each page.
+// pages reads a list of users, or of the groups of one, to its end and does
+// something after each page. Groups among the members of a group are left out.
 func (m *machine) pages(t *rapid.T, in directory.ListMembers, between func()) (got []id.Number) {
+	total := int64(-1)
 	for {
-		a, err := m.d.Members(ctx, m.p, in)
+		find := m.d.Members
+		if in.Group.Kind == 0 {
+			find = m.d.GroupsOf
+		}
+		a, err := find(ctx, m.p, in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, x := range a.Value.Items {
-			if x.User != nil {
+			switch {
+			case x.User != nil:
 				got = append(got, x.User.Number)
+			case in.Group.Kind == 0:
+				got = append(got, x.Group.Number)
 			}
 		}
-		in.At = a.Value.At
+		if total >= 0 && total != a.Value.Total {
+			t.Fatalf("one page of %+v counts %d, another %d", in, total, a.Value.Total)
+		}
+		total, in.At = a.Value.Total, a.Value.At
 		if in.After = a.Value.Next; in.After == 0 {
+			if in.Count && in.Transitive && total != int64(len(got)) {
+				t.Fatalf("%+v counts %d of %d", in, total, len(got))
+			}
 			return got
 		}
 		between()
 	}
 }
 
+// disturb does something that must not show in the pages that are still to come
+// of a list.
+func (m *machine) disturb(t *rapid.T) {
+	switch rapid.IntRange(0, 9).Draw(t, "between pages") {
+	case 0:
+		m.changeMembers(t)
+	case 1:
+		m.changeMany(t)
+	case 2:
+		m.updateUser(t)
+	case 3:
+		m.deleteUser(t)
+	case 4:
+		m.deleteGroup(t)
+	case 5:
+		m.clock.Advance(time.Second / 2)
+	case 6:
+		m.crowdOut(t)
+	case 7:
+		m.forgetAll(t)
+	case 8:
+		m.restart(t)
+	case 9:
+		// Whatever is found in memory from here on is not of this list.
+		m.changeGroups(t)
+		m.ask(t)
+	}
+}
+
+// crowdOut has another tenant take the room in the index, if it is small.
+func (m *machine) crowdOut(t *rapid.T) {
+	m.made++
+	if _, err := m.d.CreateUser(ctx, m.other, directory.NewUser{Name: fmt.Sprintf("o%d", m.made)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.d.AreMembers(ctx, m.other, make([]directory.Check, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (m *machine) forgetAll(*rapid.T) {
+	m.d.Close()
+	m.begin()
+}
+
+func (m *machine) restart(t *rapid.T) {
+	m.shut(t)
+	m.open(t)
+}
+
+// ask has the tenant read into the index, if it is not there.
+func (m *machine) ask(t *rapid.T) {
+	if _, err := m.d.AreMembers(ctx, m.p, make([]directory.Check, 1)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // pageOn reads a list whose pages are far apart: they are one snapshot.
 func (m *machine) pageOn(t *rapid.T) {
-	groups := slices.Sorted(maps.Keys(m.o.groups))
-	if len(groups) == 0 {
+	groups, users := slices.Sorted(maps.Keys(m.o.groups)), slices.Sorted(maps.Keys(m.o.users))
+	if len(groups) == 0 || len(users) == 0 {
 		return
 	}
-	g := rapid.SampledFrom(groups).Draw(t, "list")
 	now := m.d.Now()
 	direct := rapid.Bool().Draw(t, "direct")
+	in := directory.ListMembers{Page: directory.Page{Limit: rapid.IntRange(1, 2).Draw(t, "limit")}, Transitive: !direct, Count: rapid.Bool().Draw(t, "count")}
 	var want []id.Number
-	for _, u := range slices.Sorted(maps.Keys(m.o.users)) {
-		s, stands := m.o.edges[directory.Edge{Group: g, Member: id.UserMember(u)}]
-		if direct && stands && s.HoldsAt(now) && m.o.users[u].ActiveAt(now) || !direct && slices.Contains(m.o.groupsOf(id.UserMember(u), now), g) {
-			want = append(want, u)
+	if rapid.Bool().Draw(t, "groups") {
+		u := rapid.SampledFrom(users).Draw(t, "list of")
+		in.Member = directory.MemberRef{Ref: directory.ByUser(m.o.users[u].ID)}
+		for _, g := range groups {
+			if s, stands := m.o.edges[directory.Edge{Group: g, Member: id.UserMember(u)}]; direct && stands && s.HoldsAt(now) && m.o.users[u].ActiveAt(now) {
+				want = append(want, g)
+			}
+		}
+		if !direct {
+			want = m.o.groupsOf(id.UserMember(u), now)
+		}
+	} else {
+		g := rapid.SampledFrom(groups).Draw(t, "list")
+		in.Group = directory.ByGroup(m.o.groups[g].ID)
+		for _, u := range users {
+			s, stands := m.o.edges[directory.Edge{Group: g, Member: id.UserMember(u)}]
+			if direct && stands && s.HoldsAt(now) && m.o.users[u].ActiveAt(now) || !direct && slices.Contains(m.o.groupsOf(id.UserMember(u), now), g) {
+				want = append(want, u)
+			}
 		}
 	}
-	got := m.pages(t, directory.ListMembers{Page: directory.Page{Limit: 1}, Group: directory.ByGroup(m.o.groups[g].ID), Transitive: !direct}, func() {
-		switch rapid.IntRange(0, 3).Draw(t, "between pages") {
-		case 0:
-			m.changeMembers(t)
-		case 1:
-			m.updateUser(t)
-		case 2:
-			m.deleteUser(t)
-		case 3:
-			m.clock.Advance(time.Second / 2)
-		}
-	})
+	got := m.pages(t, in, func() { m.disturb(t) })
 	if !slices.Equal(got, want) {
-		t.Fatalf("the pages of %d hold %v, want %v as of %v", g, got, want, now)
+		t.Fatalf("the pages of %+v hold %v, want %v as of %v", in, got, want, now)
 	}
 }

@@ -850,27 +850,16 @@ func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.St
 				m.clock.Advance(time.Duration(rapid.IntRange(-4, 6).Draw(t, "half seconds")) * time.Second / 2)
 			},
 			"record what the clock did": m.tick,
-			"ask about another tenant": func(t *rapid.T) {
-				m.made++
-				if _, err := m.d.CreateUser(ctx, m.other, directory.NewUser{Name: fmt.Sprintf("o%d", m.made)}); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := m.d.AreMembers(ctx, m.other, make([]directory.Check, 1)); err != nil {
-					t.Fatal(err)
-				}
-			},
-			"forget what is in memory": func(*rapid.T) {
-				m.d.Close()
-				m.begin()
-			},
+			"ask about another tenant":  m.crowdOut,
+			"forget what is in memory":  m.forgetAll,
 			"restart": func(t *rapid.T) {
-				m.shut(t)
-				m.open(t)
+				m.restart(t)
 				m.replay(t)
 			},
 			"ask about the past":       m.agreeThen,
 			"ask more about the past":  m.agreeThen,
 			"page on while it changes": m.pageOn,
+			"page on further":          m.pageOn,
 			"ask for a list in order":  m.arrange,
 			"ask why":                  m.explain,
 			"ask why again":            m.explain,

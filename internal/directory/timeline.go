@@ -154,6 +154,10 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 				gained, order, at = append(gained, b.edge(y)), append(order, true), y
 			}
 		}
+		if in.Transitive {
+			before.continued(out.Next)
+			after.continued(out.Next)
+		}
 		of := in.Group.Kind == 0
 		was, err := before.describe(lost, of)
 		if err != nil {
@@ -238,7 +242,7 @@ func (t then) side(in Diff) (*side, error) {
 		return &side{
 			edge: func(k int64) Edge { return Edge{Group: g, Member: id.UserMember(id.Number(k))} },
 			read: func(after int64, limit int) ([]int64, error) {
-				return keys(func(n id.Number) int64 { return int64(n) })(t.membersAfter(g, id.Number(after), limit))
+				return keys(func(n id.Number) int64 { return int64(n) })(t.after(Edge{Group: g}, id.Number(after), limit))
 			},
 		}, nil
 	}

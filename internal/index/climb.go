@@ -32,6 +32,9 @@ type closure struct {
 // on the way, or too many groups.
 const walkIt = -1
 
+// walked is what a State finds that has to walk. It is kept nowhere.
+var walked = &closure{count: walkIt}
+
 const closureSize = int(unsafe.Sizeof(closure{}))
 
 func newClosure(version owner, groups []uint32) *closure {
@@ -100,7 +103,7 @@ func (m *memory) place(group uint32) *atomic.Pointer[closure] {
 	}
 	added, pages, o := new(page), *old, newOwner()
 	pages.put(o, group/64, added)
-	m.bytes.Add(pages.seal(o, old, nil, func(**page) int64 { return int64(unsafe.Sizeof(page{})) }))
+	m.bytes.Add(pages.seal(o, old, kind[*page]{weigh: func(**page) int64 { return int64(unsafe.Sizeof(page{})) }}).gain)
 	m.pages.Store(&pages)
 	return &added[group%64]
 }
@@ -141,10 +144,13 @@ func (s *State) under(group uint32) *closure { return s.closure(s.lower, group, 
 
 func (s *State) closure(m *memory, group uint32, work func(uint32) ([]uint32, bool)) *closure {
 	place := m.place(group)
-	if c := place.Load(); c != nil && c.version == s.version {
+	c := place.Load()
+	switch {
+	case c != nil && c.version == s.version:
 		return c
+	case c != nil && c.version > s.version:
+		return walked // a later State's, which it shall not lose to an older one
 	}
-	var c *closure
 	if groups, ok := work(group); ok {
 		c = newClosure(s.version, groups)
 	} else {

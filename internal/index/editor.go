@@ -2,6 +2,7 @@ package index
 
 import (
 	"slices"
+	"unsafe"
 
 	"roster/internal/id"
 )
@@ -187,10 +188,18 @@ func (e *Editor) Commit(revision uint64) *State {
 	s, base, o := e.next, e.base, e.owner
 	s.revision = revision
 	s.suspended.trim()
-	s.bytes += s.users.seal(o, &base.users) + s.groups.seal(o, &base.groups) +
-		s.members.seal(o, &base.members) + s.nesting.seal(o, &base.nesting) +
-		s.expires.seal(o, &base.expires, nil, nothing) +
-		s.suspended.weight() - base.suspended.weight()
+	g := growth{shed: int64(unsafe.Sizeof(s))}
+	g.add(s.users.seal(o, &base.users))
+	g.add(s.groups.seal(o, &base.groups))
+	g.add(s.members.seal(o, &base.members))
+	g.add(s.nesting.seal(o, &base.nesting))
+	g.add(s.expires.seal(o, &base.expires, plain[int64]()))
+	if e.fresh {
+		g.replace(base.suspended.weight(), s.suspended.weight())
+		g.shed -= base.suspended.shared(&s.suspended)
+	}
+	s.bytes += g.gain
+	s.line, s.shed = base.line.next(base.shed, base.shed+g.shed)
 	if e.linked {
 		s.memory.sweep()
 		s.lower.sweep()

@@ -239,11 +239,18 @@ func (r *relation) empty(o owner, group uint32) {
 	}
 }
 
-// seal ends o's editing of r, which began as base, and returns by how many
-// bytes it has grown.
-func (r *relation) seal(o owner, base *relation) int64 {
-	return r.up.seal(o, &base.up, trimList, listWeight) +
-		r.dates.seal(o, &base.dates, nil, func(list *[]period) int64 { return int64(cap(*list)) * 24 }) +
-		r.down.seal(o, &base.down, (*set).trim, (*set).weight) +
-		r.timed.seal(o, &base.timed, (*set).trim, (*set).weight)
+// The values of a relation's vectors.
+var (
+	lists   = kind[[]uint32]{trim: trimList, weigh: listWeight}
+	periods = kind[[]period]{weigh: func(list *[]period) int64 { return int64(cap(*list)) * 24 }}
+	sets    = kind[set]{trim: (*set).trim, weigh: (*set).weight, shared: (*set).shared}
+)
+
+// seal ends o's editing of r, which began as base.
+func (r *relation) seal(o owner, base *relation) growth {
+	g := r.up.seal(o, &base.up, lists)
+	g.add(r.dates.seal(o, &base.dates, periods))
+	g.add(r.down.seal(o, &base.down, sets))
+	g.add(r.timed.seal(o, &base.timed, sets))
+	return g
 }

@@ -103,6 +103,10 @@ func (r *roll[T]) drop(o owner, n uint32) {
 	}
 }
 
-func (r *roll[T]) seal(o owner, base *roll[T]) int64 {
-	return r.ids.seal(o, &base.ids, nil, nothing) + r.table.weight() - base.table.weight()
+func (r *roll[T]) seal(o owner, base *roll[T]) growth {
+	g := r.ids.seal(o, &base.ids, plain[T]())
+	if r.table != base.table {
+		g.replace(base.table.weight(), r.table.weight())
+	}
+	return g
 }

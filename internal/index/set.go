@@ -196,11 +196,29 @@ func (s *set) weight() int64 {
 	if s.many == nil {
 		return listWeight(&s.few)
 	}
-	// As if the chunks were equal: a bitmap takes some 160 bytes, and for each
-	// number two more until it is 8 KiB.
 	n := int64(len(s.many.chunks))
-	each := int64(unsafe.Sizeof(chunk{})) + 160 + min(8192, 2*int64(s.many.count)/n)
-	return int64(unsafe.Sizeof(many{})) + n*each
+	return int64(unsafe.Sizeof(many{})) + n*(int64(unsafe.Sizeof(chunk{}))+s.many.each())
+}
+
+// each is how many bytes the bitmap of a chunk takes, as if the chunks were equal:
+// some 160 bytes, and for each number two more until it is 8 KiB.
+func (m *many) each() int64 { return 160 + min(8192, 2*int64(m.count)/int64(len(m.chunks))) }
+
+// shared is how many bytes of was, of which s was made, s still refers to.
+func (was *set) shared(s *set) (bytes int64) {
+	if was.many == nil || s.many == nil {
+		return 0
+	}
+	rest := s.many.chunks
+	for _, c := range was.many.chunks {
+		for len(rest) > 0 && rest[0].high < c.high {
+			rest = rest[1:]
+		}
+		if len(rest) > 0 && rest[0].bits == c.bits {
+			bytes += was.many.each()
+		}
+	}
+	return bytes
 }
 
 // trim gives back slack.

@@ -36,6 +36,7 @@ package index
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"roster/internal/id"
 )
@@ -57,11 +58,38 @@ type State struct {
 	version owner    // of nesting: who last changed it
 	memory  *memory  // what is above groups, in nesting
 	lower   *memory  // what is below them
+
+	line *line
+	shed int64 // bytes that States before it in the line hold, and it does not
+}
+
+// A line is of States each of which was made of the one before. What one of them
+// alone holds beside a later one is at most what was shed in between. Safe for
+// concurrent use.
+type line struct{ last atomic.Int64 } // what had been shed at its end
+
+// next returns the line that goes on from a place in this one, and how much has
+// been shed at the next place: another line, if this one has gone on already.
+func (l *line) next(from, to int64) (*line, int64) {
+	if l.last.CompareAndSwap(from, to) {
+		return l, to
+	}
+	return new(line), 0
 }
 
 // NewState returns a State at revision 0 that holds nothing.
 func NewState() *State {
-	return &State{memory: newMemory(), lower: newMemory()}
+	return &State{memory: newMemory(), lower: newMemory(), line: new(line)}
+}
+
+// beside is about how many bytes s holds that later, a State of the same tenant
+// or nil, does not hold too.
+func (s *State) beside(later *State) int64 {
+	bytes := s.Bytes()
+	if later == nil || later.line != s.line || later.shed < s.shed {
+		return bytes
+	}
+	return min(bytes, later.shed-s.shed)
 }
 
 // Revision is what the State was committed at.

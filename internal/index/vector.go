@@ -172,15 +172,37 @@ func (v *vector[T]) all() iter.Seq2[uint32, *T] {
 	}
 }
 
-// seal ends o's editing of v, which began as base: it lets trim, unless nil,
-// give back the slack of every value that o has edited, and returns by how many
-// bytes v outweighs base, where a value refers to as many bytes as weigh says.
-// It costs what the editing did.
-func (v *vector[T]) seal(o owner, base *vector[T], trim func(*T), weigh func(*T) int64) (gain int64) {
+// A growth is what an editor has done to how many bytes are held.
+type growth struct {
+	gain int64 // by how many there are more than in the base
+	shed int64 // of the base's, those that are not shared any more
+}
+
+func (g *growth) add(more growth) {
+	g.gain += more.gain
+	g.shed += more.shed
+}
+
+// replace notes that old bytes have been copied, or left behind, for new ones.
+func (g *growth) replace(old, new int64) {
+	g.gain += new - old
+	g.shed += old
+}
+
+// A kind is what there is to know about the values of a vector.
+type kind[T any] struct {
+	trim   func(*T)               // gives back slack; may be nil
+	weigh  func(*T) int64         // about how many bytes of heap a value refers to
+	shared func(was, is *T) int64 // how many of was's are also is's; nil if none
+}
+
+// seal ends o's editing of v, which began as base, and trims every value that o
+// has edited. It costs what the editing did.
+func (v *vector[T]) seal(o owner, base *vector[T], of kind[T]) (g growth) {
 	if v.owner != o {
-		return 0
+		return g
 	}
-	gain = int64(len(v.root)-len(base.root)) * int64(unsafe.Sizeof(v.root[0]))
+	g.replace(int64(len(base.root))*int64(unsafe.Sizeof(v.root[0])), int64(len(v.root))*int64(unsafe.Sizeof(v.root[0])))
 	for i, top := range v.root {
 		if top == nil || top.owner != o {
 			continue
@@ -188,8 +210,9 @@ func (v *vector[T]) seal(o owner, base *vector[T], trim func(*T), weigh func(*T)
 		was := new(limb[T])
 		if i < len(base.root) && base.root[i] != nil {
 			was = base.root[i]
+			g.shed += int64(unsafe.Sizeof(*top))
 		} else {
-			gain += int64(unsafe.Sizeof(*top))
+			g.gain += int64(unsafe.Sizeof(*top))
 		}
 		for j, mid := range top.kids {
 			if mid == nil || mid.owner != o {
@@ -198,23 +221,27 @@ func (v *vector[T]) seal(o owner, base *vector[T], trim func(*T), weigh func(*T)
 			was := was.kids[j]
 			if was == nil {
 				was = new(twig[T])
-				gain += int64(unsafe.Sizeof(*mid))
+				g.gain += int64(unsafe.Sizeof(*mid))
+			} else {
+				g.shed += int64(unsafe.Sizeof(*mid))
 			}
 			for k, low := range mid.kids {
 				if low == nil || low.owner != o {
 					continue
 				}
-				gain += low.seal(was.kids[k], trim, weigh)
+				g.add(low.seal(was.kids[k], of))
 			}
 		}
 	}
-	return gain
+	return g
 }
 
-func (f *leaf[T]) seal(was *leaf[T], trim func(*T), weigh func(*T) int64) (gain int64) {
+func (f *leaf[T]) seal(was *leaf[T], of kind[T]) (g growth) {
 	if was == nil {
 		was = new(leaf[T])
-		gain += int64(unsafe.Sizeof(*f))
+		g.gain += int64(unsafe.Sizeof(*f))
+	} else {
+		g.shed += int64(unsafe.Sizeof(*f))
 	}
 	for l := range f.vals {
 		bit := uint16(1) << l
@@ -222,17 +249,20 @@ func (f *leaf[T]) seal(was *leaf[T], trim func(*T), weigh func(*T) int64) (gain 
 			continue
 		}
 		if f.held&bit != 0 {
-			if trim != nil {
-				trim(&f.vals[l])
+			if of.trim != nil {
+				of.trim(&f.vals[l])
 			}
-			gain += weigh(&f.vals[l])
+			g.gain += of.weigh(&f.vals[l])
 		}
 		if was.held&bit != 0 {
-			gain -= weigh(&was.vals[l])
+			g.replace(of.weigh(&was.vals[l]), 0)
+			if f.held&bit != 0 && of.shared != nil {
+				g.shed -= of.shared(&was.vals[l], &f.vals[l])
+			}
 		}
 	}
-	return gain
+	return g
 }
 
-// nothing is the weight of values that refer to nothing.
-func nothing[T any](*T) int64 { return 0 }
+// plain are values that refer to nothing.
+func plain[T any]() kind[T] { return kind[T]{weigh: func(*T) int64 { return 0 }} }
