@@ -57,6 +57,12 @@ const (
 	CredentialRevoked ChangeKind = "credential.revoked"
 )
 
+// changeKinds are all of them.
+var changeKinds = []ChangeKind{
+	TenantCreated, TenantUpdated, TenantDeleted, UserCreated, UserUpdated, UserDeleted, GroupCreated, GroupUpdated, GroupDeleted,
+	MembersAdded, MembersUpdated, MembersRemoved, MembersStarted, MembersEnded, CredentialCreated, CredentialUpdated, CredentialRevoked,
+}
+
 // Change is one thing a commit did. The fields a kind does not use are zero.
 type Change struct {
 	Kind ChangeKind

@@ -230,6 +230,12 @@ var operations = map[string]operation{
 	"Diff": {directory.ReadMembers, func(w *world, p directory.Principal) error {
 		return drop(w.Diff(ctx, p, directory.Diff{From: directory.When{Revision: 1}, Group: directory.ByNumber(1)}))
 	}},
+	"Changes": {directory.ReadAll, func(w *world, p directory.Principal) error {
+		return drop(w.Changes(ctx, p, directory.ListChanges{}))
+	}},
+	"Commit": {directory.ReadAll, func(w *world, p directory.Principal) error {
+		return drop(w.Commit(ctx, p, directory.ListCommit{Revision: 1}))
+	}},
 	"Authors": {directory.ReadUsers, func(w *world, p directory.Principal) error {
 		return drop(w.Authors(ctx, p, []directory.Revision{1}))
 	}},

@@ -200,6 +200,22 @@ type Reader interface {
 	// Authors says who made these commits; one that does not exist is left out.
 	Authors([]Revision) ([]Authored, error)
 
+	// Log calls fn for the commits that a query means, in its order, until fn
+	// fails, which Log then fails with.
+	Log(q LogQuery, fn func(Logged) error) error
+	// UsersAt and GroupsAt say who had a number once that commit had been made, as
+	// [Past] does; who did not exist then is left out. They do not refuse what is
+	// beyond the past that is known: of that they tell the earliest they know.
+	UsersAt([]NumberAt) (map[NumberAt]User, error)
+	GroupsAt([]NumberAt) (map[NumberAt]Group, error)
+	// EndedIn returns how those of the memberships stood that the commit changed or
+	// ended.
+	EndedIn([]EdgeAt) (map[EdgeAt]Standing, error)
+	// Buried finds the deleted user, or group, that a ref names: by name only one
+	// that bore it until it was deleted. The zero Grave is none, and one with the
+	// number [Ambiguous] more than one.
+	Buried(m MemberRef) (Grave, error)
+
 	// Scan yields everything the index holds, at the transaction's revision:
 	// first all users, then all groups, then all edges ordered by group and member.
 	Scan(users func(id.Number, id.User, bool, time.Time) error,
@@ -300,6 +316,46 @@ type Writer interface {
 	// Remembered returns what Remember kept under the key by this credential.
 	Remembered(c id.Credential, key string) (Kept, bool, error)
 	Remember(c id.Credential, key string, k Kept) error
+}
+
+// LogQuery asks for part of the change log, newest first unless Ascending: at
+// most Limit of the commits from From to To, both included. Zero fields of who
+// made them do not narrow it.
+type LogQuery struct {
+	From, To  Revision
+	Ascending bool
+	Limit     int
+
+	Credential id.Credential
+	User       id.User
+	Name       string // the actor's, exactly
+	Dialect    string
+	Request    string
+}
+
+// Logged is a commit of the log. ActorNumber is that of the user whom the actor
+// acted for; 0 for none, or one of another tenant.
+type Logged struct {
+	*Commit
+	ActorNumber id.Number
+}
+
+// NumberAt is a number as of a commit.
+type NumberAt struct {
+	Number   id.Number
+	Revision Revision
+}
+
+// EdgeAt is an edge as of a commit.
+type EdgeAt struct {
+	Edge
+	Revision Revision
+}
+
+// Grave is where a deleted user or group lies.
+type Grave struct {
+	Number id.Number
+	ID     [16]byte
 }
 
 // Link is a membership's edge with its dates.

@@ -16,19 +16,54 @@ import (
 // log does not hold a connection while they are worked on.
 const commitsPage = 256
 
+const logColumns = "l.revision, l.at, l.credential, l.actor_user, l.actor, l.dialect, l.request, l.body"
+
 func scanCommit(row scanner) (*directory.Commit, error) {
+	l, err := scanLogged(row)
+	return l.Commit, err
+}
+
+// scanLogged scans the columns of a commit and, after these, more.
+func scanLogged(row scanner, more ...any) (directory.Logged, error) {
 	c := &directory.Commit{}
+	l := directory.Logged{Commit: c}
 	var revision, at int64
 	var credential, user pgtype.UUID
 	var body string
-	err := row.Scan(&revision, &at, &credential, &user, &c.Actor.Name, &c.Dialect, &c.Request, &body)
+	err := row.Scan(append([]any{&revision, &at, &credential, &user, &c.Actor.Name, &c.Dialect, &c.Request, &body}, more...)...)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	c.Revision, c.At = directory.Revision(revision), fromMicros(at)
 	c.Actor.Credential, c.Actor.User = credential.Bytes, user.Bytes
 	c.Changes, err = changelog.Decode([]byte(body))
-	return c, err
+	return l, err
+}
+
+// Log implements [directory.Reader].
+func (r *reader) Log(q directory.LogQuery, fn func(directory.Logged) error) error {
+	for _, text := range []string{q.Name, q.Dialect, q.Request} {
+		if !storable(text) {
+			return nil
+		}
+	}
+	order := " ORDER BY l.revision DESC LIMIT $9"
+	if q.Ascending {
+		order = " ORDER BY l.revision LIMIT $9"
+	}
+	return r.c.each(r.ctx, func(row scanner) error {
+		var number int64
+		l, err := scanLogged(row, &number)
+		if err != nil {
+			return err
+		}
+		l.ActorNumber = id.Number(number)
+		return fn(l)
+	}, "SELECT "+logColumns+`, coalesce(u.number, g.number, 0) FROM log l LEFT JOIN users u ON u.tenant = l.tenant AND u.id = l.actor_user
+ LEFT JOIN graves g ON g.tenant = l.tenant AND g.kind = 1 AND g.id = l.actor_user
+ WHERE l.tenant = $1 AND l.revision >= $2 AND l.revision <= $3 AND ($4::uuid IS NULL OR l.credential = $4) AND ($5::uuid IS NULL OR l.actor_user = $5)
+ AND ($6::text = '' OR l.actor = $6) AND ($7::text = '' OR l.dialect = $7) AND ($8::text = '' OR l.request = $8)`+order,
+		r.pk, int64(min(q.From, 1<<62)), int64(min(q.To, 1<<62)), uuidOrNull(q.Credential), uuidOrNull(q.User), q.Name, q.Dialect, q.Request, q.Limit)
 }
 
 // Commits implements [directory.Store]. What this node committed itself it has at
@@ -56,7 +91,7 @@ func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revisi
 					return err
 				}
 				page, err = all(ctx, c, scanCommit,
-					"SELECT revision, at, credential, actor_user, actor, dialect, request, body FROM log WHERE tenant = $1 AND revision > $2 ORDER BY revision LIMIT $3",
+					"SELECT "+logColumns+" FROM log l WHERE l.tenant = $1 AND l.revision > $2 ORDER BY l.revision LIMIT $3",
 					pk, int64(min(after, 1<<62)), commitsPage)
 				return err
 			})

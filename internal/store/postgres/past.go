@@ -72,6 +72,30 @@ func (r *reader) Periods(e directory.Edge, after directory.Revision, limit int) 
 		r.pk, int64(e.Group), int64(e.Member), int64(after), limit)
 }
 
+// EndedIn implements [directory.Reader]. The periods of an edge follow one
+// another, so that of a commit is the last to begin before it, if any.
+func (r *reader) EndedIn(at []directory.EdgeAt) (map[directory.EdgeAt]directory.Standing, error) {
+	ended := make(map[directory.EdgeAt]directory.Standing, len(at))
+	if len(at) == 0 {
+		return ended, nil
+	}
+	revisions, edges := make([]int64, len(at)), make([]directory.Edge, len(at))
+	for i, e := range at {
+		revisions[i], edges[i] = int64(min(e.Revision, 1<<62)), e.Edge
+	}
+	groups, members := split(edges)
+	err := r.c.each(r.ctx, func(row scanner) error {
+		var rev int64
+		m, err := scanStanding(prefixed{row, []any{&rev}})
+		ended[directory.EdgeAt{Edge: m.Edge, Revision: directory.Revision(rev)}] = m.Standing
+		return err
+	}, "SELECT e.ended, "+standingColumns+` FROM unnest($2::bigint[], $3::int[], $4::int[]) AS j(revision, grp, member)
+ JOIN periods e ON e.tenant = $1 AND e.grp = j.grp AND e.member = j.member AND e.ended = j.revision
+ AND e.revision = (SELECT p.revision FROM periods p WHERE p.tenant = $1 AND p.grp = j.grp AND p.member = j.member AND p.revision < j.revision ORDER BY p.revision DESC LIMIT 1)`,
+		r.pk, revisions, groups, members)
+	return ended, err
+}
+
 // both runs a query over what stands still and over what ended since.
 func both(query func(table, stood string) string) string {
 	return query("edges", stoodBy) + " UNION ALL " + query("periods", stoodUntil)

@@ -33,14 +33,23 @@ type was struct {
 	name      string
 	suspended bool
 	expires   int64
+	as        directory.Revision // of which it was so
 }
 
 func scanWas(row scanner) (was, error) {
 	var w was
-	var number int64
-	err := row.Scan(&number, &w.id, &w.code, &w.name, &w.suspended, &w.expires)
-	w.number = id.Number(number)
+	var number, as int64
+	err := row.Scan(&number, &w.id, &w.code, &w.name, &w.suspended, &w.expires, &as)
+	w.number, w.as = id.Number(number), directory.Revision(as)
 	return w, err
+}
+
+func (w was) user() directory.User {
+	return directory.User{ID: w.id.Bytes, Number: w.number, Code: w.code, Name: w.name, Suspended: w.suspended, Expires: fromMicros(w.expires)}
+}
+
+func (w was) group() directory.Group {
+	return directory.Group{ID: w.id.Bytes, Number: w.number, Code: w.code, Name: w.name}
 }
 
 // things returns how those of the numbered users or groups that existed were.
@@ -48,16 +57,53 @@ func (p *past) things(n noun, numbers []id.Number) ([]was, error) {
 	if len(numbers) == 0 {
 		return nil, nil
 	}
+	return all(p.ctx, p.c, scanWas, "SELECT "+n.asOf("$2::bigint", "unnest($3::bigint[]) AS j(number)", "$4")+" ORDER BY 1", p.pk, p.rev, integers(numbers), n.kind)
+}
+
+// asOf selects, after SELECT, how the users or groups were of which from yields
+// numbers, as of revisions, among those that existed then.
+func (n noun) asOf(revision, from, kind string) string {
 	present := "t.suspended, t.expires"
 	if n.kind == kindGroup {
 		present = "false, 0"
 	}
-	return all(p.ctx, p.c, scanWas, `SELECT h.number, h.id, h.code, h.name, h.suspended, h.expires FROM unnest($3::bigint[]) AS j(number)
- JOIN pasts h ON h.tenant = $1 AND h.kind = $4 AND h.number = j.number AND h.created <= $2 AND h.ended = (
-  SELECT i.ended FROM pasts i WHERE i.tenant = $1 AND i.kind = $4 AND i.number = j.number AND i.ended > $2 ORDER BY i.ended LIMIT 1)
- UNION ALL SELECT t.number, t.id, t.code, t.name, `+present+" FROM unnest($3::bigint[]) AS j(number) JOIN "+n.table+` t ON t.tenant = $1 AND t.number = j.number AND t.created_in <= $2
- AND NOT EXISTS (SELECT 1 FROM pasts i WHERE i.tenant = $1 AND i.kind = $4 AND i.number = j.number AND i.ended > $2) ORDER BY 1`,
-		p.pk, p.rev, integers(numbers), n.kind)
+	ended := " FROM pasts i WHERE i.tenant = $1 AND i.kind = " + kind + " AND i.number = j.number AND i.ended > " + revision
+	return "h.number, h.id, h.code, h.name, h.suspended, h.expires, " + revision + " FROM " + from + " JOIN pasts h ON h.tenant = $1 AND h.kind = " + kind + " AND h.number = j.number AND h.created <= " + revision + `
+ AND h.ended = (SELECT i.ended` + ended + ` ORDER BY i.ended LIMIT 1)
+ UNION ALL SELECT t.number, t.id, t.code, t.name, ` + present + ", " + revision + " FROM " + from + " JOIN " + n.table + " t ON t.tenant = $1 AND t.number = j.number AND t.created_in <= " + revision + `
+ AND NOT EXISTS (SELECT 1` + ended + ")"
+}
+
+// thingsAt returns how the numbered users or groups were, each as of its own revision.
+func (r *reader) thingsAt(n noun, at []directory.NumberAt) ([]was, error) {
+	if len(at) == 0 {
+		return nil, nil
+	}
+	revisions, numbers := make([]int64, len(at)), make([]int64, len(at))
+	for i, a := range at {
+		revisions[i], numbers[i] = int64(min(a.Revision, 1<<62)), int64(a.Number)
+	}
+	return all(r.ctx, r.c, scanWas, "SELECT "+n.asOf("j.revision", "unnest($2::bigint[], $3::bigint[]) AS j(revision, number)", "$4"), r.pk, revisions, numbers, n.kind)
+}
+
+// UsersAt implements [directory.Reader].
+func (r *reader) UsersAt(at []directory.NumberAt) (map[directory.NumberAt]directory.User, error) {
+	list, err := r.thingsAt(nounUser, at)
+	users := make(map[directory.NumberAt]directory.User, len(list))
+	for _, w := range list {
+		users[directory.NumberAt{Number: w.number, Revision: w.as}] = w.user()
+	}
+	return users, err
+}
+
+// GroupsAt implements [directory.Reader].
+func (r *reader) GroupsAt(at []directory.NumberAt) (map[directory.NumberAt]directory.Group, error) {
+	list, err := r.thingsAt(nounGroup, at)
+	groups := make(map[directory.NumberAt]directory.Group, len(list))
+	for _, w := range list {
+		groups[directory.NumberAt{Number: w.number, Revision: w.as}] = w.group()
+	}
+	return groups, err
 }
 
 // Users implements [directory.Past].
@@ -65,7 +111,7 @@ func (p *past) Users(numbers []id.Number) ([]directory.User, error) {
 	list, err := p.things(nounUser, numbers)
 	users := make([]directory.User, len(list))
 	for i, w := range list {
-		users[i] = directory.User{ID: w.id.Bytes, Number: w.number, Code: w.code, Name: w.name, Suspended: w.suspended, Expires: fromMicros(w.expires)}
+		users[i] = w.user()
 	}
 	return users, err
 }
@@ -75,7 +121,7 @@ func (p *past) Groups(numbers []id.Number) ([]directory.Group, error) {
 	list, err := p.things(nounGroup, numbers)
 	groups := make([]directory.Group, len(list))
 	for i, w := range list {
-		groups[i] = directory.Group{ID: w.id.Bytes, Number: w.number, Code: w.code, Name: w.name}
+		groups[i] = w.group()
 	}
 	return groups, err
 }
@@ -95,6 +141,44 @@ var buried = map[directory.RefKind]string{
 	directory.RefID:     "SELECT j.key, g.number FROM unnest($2::text[]) AS j(key) JOIN graves g ON g.tenant = $1 AND g.kind = $3 AND g.id = j.key::uuid",
 	directory.RefNumber: "SELECT j.key, g.number FROM unnest($2::text[]) AS j(key) JOIN graves g ON g.tenant = $1 AND g.kind = $3 AND g.number = j.key::bigint",
 	directory.RefCode:   "SELECT j.key, g.number FROM unnest($2::text[]) AS j(key) JOIN graves g ON g.tenant = $1 AND g.kind = $3 AND g.code = j.key::bigint",
+}
+
+// Buried implements [directory.Reader].
+func (r *reader) Buried(m directory.MemberRef) (directory.Grave, error) {
+	kind := kindUser
+	if m.IsGroup {
+		kind = kindGroup
+	}
+	where, arg := "", any(nil)
+	switch m.Ref.Kind {
+	case directory.RefID:
+		where, arg = " AND g.id = $3", uuid(m.Ref.UUID)
+	case directory.RefNumber:
+		where, arg = " AND g.number = $3", m.Ref.Int
+	case directory.RefCode:
+		where, arg = " AND g.code = $3", m.Ref.Int
+	case directory.RefName:
+		if !storable(m.Ref.Text) {
+			return directory.Grave{}, nil
+		}
+		where, arg = ` AND g.number IN (SELECT h.number FROM pasts h WHERE h.tenant = $1 AND h.kind = $2 AND h.name_fold = $3
+ AND NOT EXISTS (SELECT 1 FROM pasts i WHERE i.tenant = $1 AND i.kind = $2 AND i.number = h.number AND i.ended > h.ended))`, m.Ref.Text
+	default:
+		return directory.Grave{}, nil
+	}
+	list, err := all(r.ctx, r.c, func(row scanner) (directory.Grave, error) {
+		var number int64
+		var uid pgtype.UUID
+		err := row.Scan(&number, &uid)
+		return directory.Grave{Number: id.Number(number), ID: uid.Bytes}, err
+	}, "SELECT g.number, g.id FROM graves g WHERE g.tenant = $1 AND g.kind = $2"+where+" LIMIT 2", r.pk, kind, arg)
+	switch {
+	case err != nil || len(list) == 0:
+		return directory.Grave{}, err
+	case len(list) > 1:
+		return directory.Grave{Number: directory.Ambiguous}, nil
+	}
+	return list[0], nil
 }
 
 // numbers resolves refs as of then: names by what was so named, the others as

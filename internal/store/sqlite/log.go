@@ -15,20 +15,50 @@ import (
 // log does not hold a snapshot open.
 const commitsPage = 256
 
+const logColumns = "l.revision, l.at, l.credential, l.user, l.actor, l.dialect, l.request, l.body"
+
 func scanCommit(row scanner) (*directory.Commit, error) {
+	l, err := scanLogged(row)
+	return l.Commit, err
+}
+
+// scanLogged scans the columns of a commit and, after these, more.
+func scanLogged(row scanner, more ...any) (directory.Logged, error) {
 	c := &directory.Commit{}
+	l := directory.Logged{Commit: c}
 	var revision, at int64
 	var credential, user []byte
 	var body string
-	err := row.Scan(&revision, &at, &credential, &user, &c.Actor.Name, &c.Dialect, &c.Request, &body)
+	err := row.Scan(append([]any{&revision, &at, &credential, &user, &c.Actor.Name, &c.Dialect, &c.Request, &body}, more...)...)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	c.Revision, c.At = directory.Revision(revision), fromMicros(at)
 	copy(c.Actor.Credential[:], credential)
 	copy(c.Actor.User[:], user)
 	c.Changes, err = changelog.Decode([]byte(body))
-	return c, err
+	return l, err
+}
+
+// Log implements [directory.Reader].
+func (r *reader) Log(q directory.LogQuery, fn func(directory.Logged) error) error {
+	order := " ORDER BY l.revision DESC LIMIT ?9"
+	if q.Ascending {
+		order = " ORDER BY l.revision LIMIT ?9"
+	}
+	return r.c.each(r.ctx, func(row scanner) error {
+		var number int64
+		l, err := scanLogged(row, &number)
+		if err != nil {
+			return err
+		}
+		l.ActorNumber = id.Number(number)
+		return fn(l)
+	}, "SELECT "+logColumns+`, coalesce(u.number, g.number, 0) FROM log l LEFT JOIN users u ON u.tenant = l.tenant AND u.id = l.user
+ LEFT JOIN graves g ON g.tenant = l.tenant AND g.kind = 1 AND g.id = l.user
+ WHERE l.tenant = ?1 AND l.revision >= ?2 AND l.revision <= ?3 AND (?4 IS NULL OR l.credential = ?4) AND (?5 IS NULL OR l.user = ?5)
+ AND (?6 = '' OR l.actor = ?6) AND (?7 = '' OR l.dialect = ?7) AND (?8 = '' OR l.request = ?8)`+order,
+		r.pk, int64(min(q.From, 1<<62)), int64(min(q.To, 1<<62)), bytesOrNull(q.Credential[:]), bytesOrNull(q.User[:]), q.Name, q.Dialect, q.Request, q.Limit)
 }
 
 // Commits implements [directory.Store].
@@ -50,7 +80,7 @@ func (s *Store) Commits(ctx context.Context, t id.Tenant, after directory.Revisi
 					return err
 				}
 				page, err = all(ctx, c, scanCommit,
-					"SELECT revision, at, credential, user, actor, dialect, request, body FROM log WHERE tenant = ? AND revision > ? ORDER BY revision LIMIT ?",
+					"SELECT "+logColumns+" FROM log l WHERE l.tenant = ? AND l.revision > ? ORDER BY l.revision LIMIT ?",
 					pk, int64(after), commitsPage)
 				return err
 			})

@@ -139,3 +139,11 @@ func (w *writer) AsOf(rev directory.Revision) (directory.Past, error) {
 	}
 	return w.reader.AsOf(rev)
 }
+
+// Log implements [directory.Reader], as Memberships does.
+func (w *writer) Log(q directory.LogQuery, fn func(directory.Logged) error) error {
+	if err := w.m.writeLog(w.ctx); err != nil {
+		return err
+	}
+	return w.reader.Log(q, fn)
+}

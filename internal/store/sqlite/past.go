@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"encoding/json"
 	"time"
 
 	"roster/internal/directory"
@@ -69,6 +70,32 @@ func (r *reader) Periods(e directory.Edge, after directory.Revision, limit int) 
 	return all(r.ctx, r.c, scanPeriod, "SELECT * FROM (SELECT e.ended, "+authored+standingColumns+" FROM periods e"+joinAuthor+whereOnEdge+
 		" ORDER BY e.revision LIMIT ?5) UNION ALL SELECT 0, "+authored+standingColumns+" FROM edges e"+joinAuthor+whereOnEdge+" ORDER BY 10 LIMIT ?5",
 		r.pk, int64(e.Group), int64(e.Member), int64(after), limit)
+}
+
+// EndedIn implements [directory.Reader]. The periods of an edge follow one
+// another, so that of a commit is the last to begin before it, if any.
+func (r *reader) EndedIn(at []directory.EdgeAt) (map[directory.EdgeAt]directory.Standing, error) {
+	ended := make(map[directory.EdgeAt]directory.Standing, len(at))
+	if len(at) == 0 {
+		return ended, nil
+	}
+	asked := make([][3]int64, len(at))
+	for i, e := range at {
+		asked[i] = [3]int64{int64(min(e.Revision, 1<<62)), int64(e.Group), int64(e.Member)}
+	}
+	list, err := json.Marshal(asked)
+	if err != nil {
+		return nil, err
+	}
+	err = r.c.each(r.ctx, func(row scanner) error {
+		var rev int64
+		m, err := scanStanding(prefixed{row, []any{&rev}})
+		ended[directory.EdgeAt{Edge: m.Edge, Revision: directory.Revision(rev)}] = m.Standing
+		return err
+	}, "SELECT e.ended, "+standingColumns+` FROM json_each(?2) j CROSS JOIN periods e ON e.tenant = ?1 AND e.grp = (j.value ->> 1) AND e.member = (j.value ->> 2) AND e.ended = (j.value ->> 0)
+ AND e.revision = (SELECT p.revision FROM periods p WHERE p.tenant = ?1 AND p.grp = (j.value ->> 1) AND p.member = (j.value ->> 2) AND p.revision < (j.value ->> 0) ORDER BY p.revision DESC LIMIT 1)`,
+		r.pk, string(list))
+	return ended, err
 }
 
 // both runs a query over what stands still and over what ended since.

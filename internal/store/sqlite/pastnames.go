@@ -31,14 +31,27 @@ type was struct {
 	name      string
 	suspended bool
 	expires   int64
+	as        directory.Revision // of which it was so
 }
 
 func scanWas(row scanner) (was, error) {
 	var w was
-	var number int64
-	err := row.Scan(&number, &w.id, &w.code, &w.name, &w.suspended, &w.expires)
-	w.number = id.Number(number)
+	var number, as int64
+	err := row.Scan(&number, &w.id, &w.code, &w.name, &w.suspended, &w.expires, &as)
+	w.number, w.as = id.Number(number), directory.Revision(as)
 	return w, err
+}
+
+func (w was) user() directory.User {
+	u := directory.User{Number: w.number, Code: w.code, Name: w.name, Suspended: w.suspended, Expires: fromMicros(w.expires)}
+	copy(u.ID[:], w.id)
+	return u
+}
+
+func (w was) group() directory.Group {
+	g := directory.Group{Number: w.number, Code: w.code, Name: w.name}
+	copy(g.ID[:], w.id)
+	return g
 }
 
 // things returns how those of the numbered users or groups that existed were.
@@ -46,16 +59,57 @@ func (p *past) things(n noun, numbers []id.Number) ([]was, error) {
 	if len(numbers) == 0 {
 		return nil, nil
 	}
+	return all(p.ctx, p.c, scanWas, "SELECT "+n.asOf("?2", "j.value", "json_each(?3) j", "?4")+" ORDER BY 1", p.pk, p.rev, integers(numbers), n.kind)
+}
+
+// asOf selects, after SELECT, how the users or groups were of which from yields
+// numbers, as of revisions, among those that existed then.
+func (n noun) asOf(revision, number, from, kind string) string {
 	present := "t.suspended, t.expires"
 	if n.kind == kindGroup {
 		present = "0, 0"
 	}
-	return all(p.ctx, p.c, scanWas, `SELECT h.number, h.id, h.code, h.name, h.suspended, h.expires FROM json_each(?3) j
- CROSS JOIN pasts h ON h.tenant = ?1 AND h.kind = ?4 AND h.number = j.value AND h.created <= ?2 AND h.ended = (
-  SELECT i.ended FROM pasts i WHERE i.tenant = ?1 AND i.kind = ?4 AND i.number = j.value AND i.ended > ?2 ORDER BY i.ended LIMIT 1)
- UNION ALL SELECT t.number, t.id, t.code, t.name, `+present+" FROM json_each(?3) j CROSS JOIN "+n.table+` t ON t.tenant = ?1 AND t.number = j.value AND t.created_in <= ?2
- AND NOT EXISTS (SELECT 1 FROM pasts i WHERE i.tenant = ?1 AND i.kind = ?4 AND i.number = j.value AND i.ended > ?2) ORDER BY 1`,
-		p.pk, p.rev, integers(numbers), n.kind)
+	ended := " FROM pasts i WHERE i.tenant = ?1 AND i.kind = " + kind + " AND i.number = " + number + " AND i.ended > " + revision
+	return "h.number, h.id, h.code, h.name, h.suspended, h.expires, " + revision + " FROM " + from + ` CROSS JOIN pasts h ON h.tenant = ?1 AND h.kind = ` + kind + " AND h.number = " + number + " AND h.created <= " + revision + `
+ AND h.ended = (SELECT i.ended` + ended + ` ORDER BY i.ended LIMIT 1)
+ UNION ALL SELECT t.number, t.id, t.code, t.name, ` + present + ", " + revision + " FROM " + from + " CROSS JOIN " + n.table + " t ON t.tenant = ?1 AND t.number = " + number + " AND t.created_in <= " + revision + `
+ AND NOT EXISTS (SELECT 1` + ended + ")"
+}
+
+// thingsAt returns how the numbered users or groups were, each as of its own revision.
+func (r *reader) thingsAt(n noun, at []directory.NumberAt) ([]was, error) {
+	if len(at) == 0 {
+		return nil, nil
+	}
+	pairs := make([][2]int64, len(at))
+	for i, a := range at {
+		pairs[i] = [2]int64{int64(min(a.Revision, 1<<62)), int64(a.Number)}
+	}
+	list, err := json.Marshal(pairs)
+	if err != nil {
+		return nil, err
+	}
+	return all(r.ctx, r.c, scanWas, "SELECT "+n.asOf("(j.value ->> 0)", "(j.value ->> 1)", "json_each(?2) j", "?3"), r.pk, string(list), n.kind)
+}
+
+// UsersAt implements [directory.Reader].
+func (r *reader) UsersAt(at []directory.NumberAt) (map[directory.NumberAt]directory.User, error) {
+	list, err := r.thingsAt(nounUser, at)
+	users := make(map[directory.NumberAt]directory.User, len(list))
+	for _, w := range list {
+		users[directory.NumberAt{Number: w.number, Revision: w.as}] = w.user()
+	}
+	return users, err
+}
+
+// GroupsAt implements [directory.Reader].
+func (r *reader) GroupsAt(at []directory.NumberAt) (map[directory.NumberAt]directory.Group, error) {
+	list, err := r.thingsAt(nounGroup, at)
+	groups := make(map[directory.NumberAt]directory.Group, len(list))
+	for _, w := range list {
+		groups[directory.NumberAt{Number: w.number, Revision: w.as}] = w.group()
+	}
+	return groups, err
 }
 
 // Users implements [directory.Past].
@@ -63,8 +117,7 @@ func (p *past) Users(numbers []id.Number) ([]directory.User, error) {
 	list, err := p.things(nounUser, numbers)
 	users := make([]directory.User, len(list))
 	for i, w := range list {
-		users[i] = directory.User{Number: w.number, Code: w.code, Name: w.name, Suspended: w.suspended, Expires: fromMicros(w.expires)}
-		copy(users[i].ID[:], w.id)
+		users[i] = w.user()
 	}
 	return users, err
 }
@@ -74,8 +127,7 @@ func (p *past) Groups(numbers []id.Number) ([]directory.Group, error) {
 	list, err := p.things(nounGroup, numbers)
 	groups := make([]directory.Group, len(list))
 	for i, w := range list {
-		groups[i] = directory.Group{Number: w.number, Code: w.code, Name: w.name}
-		copy(groups[i].ID[:], w.id)
+		groups[i] = w.group()
 	}
 	return groups, err
 }
@@ -95,6 +147,43 @@ var buried = map[directory.RefKind]string{
 	directory.RefID:     "SELECT j.value, g.number FROM json_each(?2) j CROSS JOIN graves g ON g.tenant = ?1 AND g.kind = ?3 AND g.id = unhex(j.value)",
 	directory.RefNumber: "SELECT j.value, g.number FROM json_each(?2) j CROSS JOIN graves g ON g.tenant = ?1 AND g.kind = ?3 AND g.number = CAST(j.value AS INTEGER)",
 	directory.RefCode:   "SELECT j.value, g.number FROM json_each(?2) j CROSS JOIN graves g ON g.tenant = ?1 AND g.kind = ?3 AND g.code = CAST(j.value AS INTEGER)",
+}
+
+// Buried implements [directory.Reader].
+func (r *reader) Buried(m directory.MemberRef) (directory.Grave, error) {
+	kind := kindUser
+	if m.IsGroup {
+		kind = kindGroup
+	}
+	where, arg := "", any(nil)
+	switch m.Ref.Kind {
+	case directory.RefID:
+		where, arg = " AND g.id = ?3", m.Ref.UUID[:]
+	case directory.RefNumber:
+		where, arg = " AND g.number = ?3", m.Ref.Int
+	case directory.RefCode:
+		where, arg = " AND g.code = ?3", m.Ref.Int
+	case directory.RefName:
+		where, arg = ` AND g.number IN (SELECT h.number FROM pasts h WHERE h.tenant = ?1 AND h.kind = ?2 AND h.name_fold = ?3
+ AND NOT EXISTS (SELECT 1 FROM pasts i WHERE i.tenant = ?1 AND i.kind = ?2 AND i.number = h.number AND i.ended > h.ended))`, m.Ref.Text
+	default:
+		return directory.Grave{}, nil
+	}
+	list, err := all(r.ctx, r.c, func(row scanner) (directory.Grave, error) {
+		var number int64
+		var uid []byte
+		err := row.Scan(&number, &uid)
+		g := directory.Grave{Number: id.Number(number)}
+		copy(g.ID[:], uid)
+		return g, err
+	}, "SELECT g.number, g.id FROM graves g WHERE g.tenant = ?1 AND g.kind = ?2"+where+" LIMIT 2", r.pk, kind, arg)
+	switch {
+	case err != nil || len(list) == 0:
+		return directory.Grave{}, err
+	case len(list) > 1:
+		return directory.Grave{Number: directory.Ambiguous}, nil
+	}
+	return list[0], nil
 }
 
 // numbers resolves refs as of then: names by what was so named, the others as

@@ -385,6 +385,9 @@ var past = []testCase{
 						return fmt.Errorf("the revision at %v is %d, %v; want %d", then.at, got, err, last)
 					}
 				}
+				if err := compareAt(r, history); err != nil {
+					return err
+				}
 				return now.comparePeriods(r, history)
 			})
 			if err != nil {
@@ -427,6 +430,36 @@ var past = []testCase{
 	}},
 }
 
+// compareAt asks in one question how everybody was called after every commit.
+func compareAt(r directory.Reader, history []moment) error {
+	var at []directory.NumberAt
+	for rev := range history {
+		for n := id.Number(1); n <= mostThings+1; n++ {
+			at = append(at, directory.NumberAt{Number: n, Revision: directory.Revision(rev)})
+		}
+	}
+	users, err := r.UsersAt(at)
+	if err != nil {
+		return err
+	}
+	groups, err := r.GroupsAt(at)
+	if err != nil {
+		return err
+	}
+	for _, a := range at {
+		then := history[a.Revision]
+		u, is := users[a]
+		if was, existed := then.users[a.Number]; is != existed || u.ID != was.ID || u.Number != was.Number || u.Code != was.Code || u.Name != was.Name || u.Suspended != was.Suspended || !u.Expires.Equal(was.Expires) {
+			return fmt.Errorf("user %d at %d is %+v (%v), want %+v (%v)", a.Number, a.Revision, u, is, was, existed)
+		}
+		g, is := groups[a]
+		if name, existed := then.names[a.Number]; is != existed || g.Name != name || is && g.Number != a.Number {
+			return fmt.Errorf("group %d at %d is %+v (%v), want %q (%v)", a.Number, a.Revision, g, is, name, existed)
+		}
+	}
+	return nil
+}
+
 // comparePeriods holds the periods of every membership against the history.
 func (m moment) comparePeriods(r directory.Reader, history []moment) error {
 	all := map[directory.Edge]bool{}
@@ -461,6 +494,20 @@ func (m moment) comparePeriods(r directory.Reader, history []moment) error {
 				break
 			}
 			after = page[1].Revision
+		}
+		// Asked of every commit, it is told of the one that ended it.
+		var asked []directory.EdgeAt
+		ended := map[directory.EdgeAt]directory.Standing{}
+		for rev := range history {
+			asked = append(asked, directory.EdgeAt{Edge: e, Revision: directory.Revision(rev)})
+		}
+		for _, p := range want {
+			if p.Ended != 0 {
+				ended[directory.EdgeAt{Edge: e, Revision: p.Ended}] = p.Standing
+			}
+		}
+		if got, err := r.EndedIn(asked); err != nil || !maps.Equal(got, ended) {
+			return fmt.Errorf("what ended of %v is %v, %v; want %v", e, got, err, ended)
 		}
 		if !slices.Equal(got, want) {
 			return fmt.Errorf("the periods of %v are %+v, want %+v", e, got, want)

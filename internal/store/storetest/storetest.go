@@ -23,7 +23,7 @@ import (
 // closed when the test ends, which some cases do before.
 func Run(t *testing.T, open func(t *testing.T, clock func() time.Time) directory.Store) {
 	names := map[string]bool{}
-	for _, cases := range [][]testCase{revisions, names1, people, edges, parts, ways, answers, past, clocks, credentials, changes, searches, signIns, visits, walls} {
+	for _, cases := range [][]testCase{revisions, names1, people, edges, parts, ways, answers, past, logs, clocks, credentials, changes, searches, signIns, visits, walls} {
 		for _, c := range cases {
 			if names[c.name] {
 				t.Errorf("two cases are named %q", c.name)

@@ -89,6 +89,17 @@ var walls = []testCase{
 	{"no question about one tenant is answered from another", func(w *world) {
 		a := w.twin("alpha", nil)
 		b := w.twin("beta", &a)
+		for tenant, names := range map[id.Tenant][]string{a.tenant: {"cid"}, b.tenant: {"cid", "dan"}} {
+			var gone []directory.User
+			w.insert(tenant, directory.Standing{}, in(1, 2))
+			for _, name := range names {
+				gone = append(gone, w.user(tenant, directory.User{Name: name}))
+			}
+			w.remove(tenant, in(1, 2))
+			for _, u := range gone {
+				w.update(tenant, func(wr directory.Writer) error { return wr.DeleteUser(u) })
+			}
+		}
 		// Every method of Reader, asked in a for what is there and then, by the
 		// names that only b's things bear, for what is not.
 		type question struct {
@@ -182,6 +193,29 @@ var walls = []testCase{
 			}, func(r directory.Reader) (any, error) {
 				return r.Credentials(directory.CredentialQuery{Parent: b.key.ID}, 0, 100)
 			}},
+			"Log": {own: func(r directory.Reader) (any, error) {
+				var all []directory.Commit
+				err := r.Log(directory.LogQuery{From: 1, To: 9, Limit: 9}, func(l directory.Logged) error {
+					all = append(all, *l.Commit)
+					return nil
+				})
+				return all, err
+			}},
+			"UsersAt": {own: func(r directory.Reader) (any, error) {
+				return r.UsersAt([]directory.NumberAt{{Number: 1, Revision: 1}, {Number: 2, Revision: 1}})
+			}},
+			"GroupsAt": {own: func(r directory.Reader) (any, error) {
+				return r.GroupsAt([]directory.NumberAt{{Number: 1, Revision: 1}, {Number: 2, Revision: 1}})
+			}},
+			"EndedIn": {own: func(r directory.Reader) (any, error) {
+				return r.EndedIn([]directory.EdgeAt{{Edge: in(1, 2), Revision: 4}, {Edge: in(1, 2), Revision: 5}})
+			}},
+			"Buried": {func(r directory.Reader) (any, error) {
+				return r.Buried(directory.MemberRef{Ref: directory.ByName("cid")})
+			}, func(r directory.Reader) (any, error) {
+				g, err := r.Buried(directory.MemberRef{Ref: directory.ByNumber(4)})
+				return []directory.Grave{g}, err
+			}},
 			"Authors": {own: func(r directory.Reader) (any, error) { return r.Authors([]directory.Revision{1}) }},
 			"Scan": {own: func(r directory.Reader) (any, error) {
 				n := 0
@@ -193,7 +227,7 @@ var walls = []testCase{
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
 		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Visits": 1, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
-		length["Edges"] = 3
+		length["Edges"], length["Log"], length["UsersAt"], length["GroupsAt"], length["EndedIn"] = 3, 5, 2, 2, 1
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name
