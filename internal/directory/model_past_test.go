@@ -93,7 +93,10 @@ func (m *machine) tick(t *rapid.T) {
 	if err := m.d.Tick(ctx); err != nil {
 		t.Fatal(err)
 	}
+	hand := m.o.hand
+	m.o.hand = directory.Author{Actor: directory.Actor{Name: "clock"}, Dialect: "clock"}
 	compare(t, "Tick", nil, m.o.change(m.d.Now(), func(*oracle, time.Time) (bool, error) { return false, nil }))
+	m.o.hand = hand
 }
 
 // pages reads a list of users, or of the groups of one, to its end and does

@@ -48,12 +48,14 @@ type oracle struct {
 	users    map[id.Number]directory.User
 	groups   map[id.Number]directory.Group
 	edges    map[directory.Edge]directory.Standing
-	history  []*oracle // as it was at revision 0, 1, …
+	history  []*oracle        // as it was at revision 0, 1, …
+	hand     directory.Author // who writes
+	by       directory.Author // who made the last commit
 }
 
 // change commits fn's changes to a copy if there are any and fn does not refuse.
 func (o *oracle) change(now time.Time, fn func(next *oracle, at time.Time) (changed bool, err error)) error {
-	next := &oracle{revision: o.revision, last: o.last, users: maps.Clone(o.users), groups: maps.Clone(o.groups), edges: maps.Clone(o.edges)}
+	next := &oracle{revision: o.revision, last: o.last, users: maps.Clone(o.users), groups: maps.Clone(o.groups), edges: maps.Clone(o.edges), hand: o.hand, by: o.hand}
 	was := *o
 	next.history = append(slices.Clip(o.history), &was)
 	at := now
@@ -829,6 +831,7 @@ func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.St
 			}
 			*p = directorytest.In(directorytest.Root(), a.Value.ID)
 		}
+		m.somebody(t)
 		for range 3 {
 			m.createUser(t)
 			m.createGroup(t)
@@ -863,6 +866,9 @@ func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.St
 			"ask for a list in order":  m.arrange,
 			"ask why":                  m.explain,
 			"ask why again":            m.explain,
+			"be somebody else":         m.somebody,
+			"ask who did what":         m.log,
+			"ask again who did what":   m.log,
 			"compare two moments":      m.diff,
 			"ask for a timeline":       m.timeline,
 			"":                         m.agree,
