@@ -185,6 +185,42 @@ func (s *Store) statements(fn func()) int {
 	return count() - before
 }
 
+func TestWhoDidWhatIsToldInStatementsThatDoNotDependOnHowMuch(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	d, p := world(t, s)
+	ask := func(in directory.ListChanges) func() {
+		return func() {
+			_, err := d.Changes(ctx, p, in)
+			must(t, err)
+		}
+	}
+	steps := func(n int) {
+		for i := range n {
+			u, err := d.CreateUser(ctx, p, directory.NewUser{Name: fmt.Sprint("u", n, i)})
+			must(t, err)
+			g, err := d.CreateGroup(ctx, p, directory.NewGroup{Name: fmt.Sprint("g", n, i)})
+			must(t, err)
+			who, group := []directory.MemberRef{{Ref: directory.ByUser(u.Value.ID)}}, directory.ByGroup(g.Value.ID)
+			_, err = d.ChangeMembers(ctx, p, directory.MembersChange{Group: group, Add: who})
+			must(t, err)
+			_, err = d.ChangeMembers(ctx, p, directory.MembersChange{Group: group, Remove: who})
+			must(t, err)
+		}
+	}
+	asked := []directory.ListChanges{{}, {Dialect: "test"}, {Kinds: []directory.ChangeKind{directory.MembersRemoved}}, {User: directory.ByNumber(1)}}
+	steps(1)
+	var few []int
+	for _, in := range asked {
+		few = append(few, s.statements(ask(in)))
+	}
+	steps(100)
+	for i, in := range asked {
+		if n := s.statements(ask(in)); n > few[i] || n > 10 {
+			t.Errorf("%+v takes %d statements of much, %d of little", in, n, few[i])
+		}
+	}
+}
+
 func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 	s := openIn(t, t.TempDir())
 	d, p := world(t, s)
