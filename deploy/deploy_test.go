@@ -43,9 +43,12 @@ type service struct {
 
 type compose struct {
 	Services map[string]service
-	Networks map[string]struct{ Internal bool }
-	Volumes  map[string]any
-	Secrets  map[string]struct{ File string }
+	Networks map[string]struct {
+		Internal bool
+		IPAM     struct{ Config []struct{ Subnet string } }
+	}
+	Volumes map[string]any
+	Secrets map[string]struct{ File string }
 }
 
 func read(t *testing.T, name string) string {
@@ -95,6 +98,25 @@ func TestOnlyTheProxyIsReachedFromOutside(t *testing.T) {
 		if outside || len(s.Ports) > 0 || len(s.Networks) == 0 {
 			t.Errorf("%s: networks %q, ports %q", name, s.Networks, s.Ports)
 		}
+	}
+}
+
+// Failed sign-ins are limited by the client's address, so a node must believe the
+// proxy about it, and nobody else.
+func TestNodesTrustTheProxysNetworkAndNoOther(t *testing.T) {
+	c := readCompose(t)
+	for _, name := range []string{"roster1", "roster2"} {
+		i := slices.Index(c.Services[name].Command, "--proxies")
+		if i < 0 || i+1 == len(c.Services[name].Command) {
+			t.Fatalf("%s trusts no proxy: %q", name, c.Services[name].Command)
+		}
+		trusted := c.Services[name].Command[i+1]
+		if front := c.Networks["front"].IPAM.Config; len(front) != 1 || front[0].Subnet != trusted || !c.Networks["front"].Internal {
+			t.Errorf("%s trusts %s, and the proxy's network is %v", name, trusted, c.Networks["front"])
+		}
+	}
+	if !strings.Contains(read(t, "haproxy.cfg"), "\n    option forwardfor\n") {
+		t.Error("haproxy.cfg tells nobody who its clients are")
 	}
 }
 

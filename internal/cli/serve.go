@@ -63,6 +63,7 @@ leaves the platform's key.`,
 	f.StringVar(&cfg.Listen, "listen", defaultListen, "address of the APIs")
 	f.StringVar(&cfg.OpsListen, "ops-listen", defaultOpsListen, `address of health checks and profiles; "" for none`)
 	f.BoolVar(&cfg.Demo, "demo", false, "fill an empty data directory with the demo")
+	f.StringSliceVar(&cfg.Proxies, "proxies", nil, "`NETS` of trusted proxies, such as 10.0.0.0/8: their X-Forwarded-For says who a client is")
 	f.StringToStringVar(&cfg.Settings, "set", nil, "`NAME=VALUE` of a dialect, such as syncano.registration=open; may be repeated")
 	f.StringVar(&format, "log", "text", "log format: text or json")
 	f.StringVar(&level, "log-level", "info", "what to log: debug, info, warn or error")

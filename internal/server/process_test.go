@@ -51,8 +51,9 @@ type process struct {
 	exited chan error
 }
 
-// start starts the program on a data directory and waits until it answers.
-func start(t *testing.T, dir string) *process {
+// start starts the program on a data directory, with more flags if there are any,
+// and waits until it answers.
+func start(t *testing.T, dir string, flags ...string) *process {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -62,7 +63,7 @@ func start(t *testing.T, dir string) *process {
 		t.Fatal(err)
 	}
 	p := &process{output: &lockedBuffer{}, exited: make(chan error, 1)}
-	p.cmd = exec.Command(path, "serve", "--demo", "--data", dir, "--listen", "127.0.0.1:0", "--ops-listen", "")
+	p.cmd = exec.Command(path, append([]string{"serve", "--demo", "--data", dir, "--listen", "127.0.0.1:0", "--ops-listen", ""}, flags...)...)
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

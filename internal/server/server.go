@@ -47,6 +47,7 @@ type Config struct {
 	Listen    string // where the doors are
 	OpsListen string // where operations are; "" for nowhere
 	Demo      bool
+	Proxies   []string          // addresses and networks of proxies to believe about their clients
 	Settings  map[string]string // of dialects; see [dialect.Door.Settings]
 	Log       *slog.Logger
 }
@@ -194,6 +195,10 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 			return err
 		}
 	}
+	proxies, err := parseProxies(cfg.Proxies)
+	if err != nil {
+		return err
+	}
 	o, err := Open(ctx, cfg.Storage, log)
 	if err != nil {
 		return err
@@ -234,7 +239,7 @@ func Run(ctx context.Context, cfg Config, ready func(address string)) (err error
 		defer ops.Close()
 	}
 	main := &http.Server{
-		Handler:           handler(made, log),
+		Handler:           behind(proxies, handler(made, log)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       5 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
