@@ -26,13 +26,15 @@ const (
 )
 
 // Operation is part of a [ManyBatch]: every one of Members and every one of
-// Groups, group by group, and then the Pairs.
+// Groups, group by group, and then the Pairs, which a replacement has none of.
+// Members and Groups are given together, and one that is nil is refused as
+// forgotten: to replace by nobody is to say so with an empty list.
 type Operation struct {
 	Op       Op           `json:"op"`
-	Members  []Member     `json:"members,omitempty"`
-	Groups   []string     `json:"groups,omitempty"`
-	Pairs    []MemberPair `json:"pairs,omitempty"`
-	Standing *Standing    `json:"standing,omitempty"` // as in [Batch]
+	Members  []Member     `json:"members,omitzero"`
+	Groups   []string     `json:"groups,omitzero"`
+	Pairs    []MemberPair `json:"pairs,omitzero"`
+	Standing *Standing    `json:"standing,omitempty"` // of additions and replacements, as in [Batch]
 }
 
 // MemberPair is a member and a group.
@@ -93,9 +95,7 @@ type Effect struct {
 
 // ChangeMemberships carries out a batch over many groups in one transaction.
 func (t *Tenant) ChangeMemberships(ctx context.Context, b ManyBatch) (ManyResult, error) {
-	if b.Operations == nil {
-		b.Operations = []Operation{}
-	}
+	b.Operations = some(b.Operations)
 	var out ManyResult
 	_, err := t.c.do(ctx, call{method: http.MethodPost, path: t.path + "/memberships:batch", body: b, write: true}, &out)
 	return out, err
@@ -106,7 +106,7 @@ type Line struct {
 	Op       Op        `json:"op"`
 	Member   Member    `json:"member"`
 	Group    string    `json:"group"`
-	Standing *Standing `json:"standing,omitempty"`
+	Standing *Standing `json:"standing,omitempty"` // of an addition, as in [Batch]
 }
 
 // LineOutcome is what became of one line, as of which revision.
@@ -159,7 +159,7 @@ func (t *Tenant) Stream(ctx context.Context, lines iter.Seq[Line]) iter.Seq2[Lin
 				return
 			}
 			if out.Outcome == stopped {
-				yield(LineOutcome{}, &Error{Status: resp.StatusCode, Code: out.Code, Detail: out.Detail, RequestID: resp.Header.Get("X-Request-Id")})
+				yield(LineOutcome{}, &Error{Status: resp.StatusCode, Code: out.Code, Detail: out.Detail, Field: out.Field, RequestID: resp.Header.Get("X-Request-Id")})
 				return
 			}
 			if !yield(out, nil) {

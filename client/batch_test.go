@@ -38,7 +38,7 @@ func TestABatchOverManyGroups(t *testing.T) {
 	if _, err := tenant.ChangeMemberships(ctx, b); !client.IsStale(err) {
 		t.Errorf("again: %v, want that its condition does not hold", err)
 	}
-	res = must(tenant.ChangeMemberships(ctx, client.ManyBatch{Mode: client.Each, Operations: []client.Operation{{Op: client.ReplaceMembers, Groups: []string{client.ByName("Staff")}}}}))(t)
+	res = must(tenant.ChangeMemberships(ctx, client.ManyBatch{Mode: client.Each, Operations: []client.Operation{{Op: client.ReplaceMembers, Members: []client.Member{}, Groups: []string{client.ByName("Staff")}}}}))(t)
 	if left := res.Operations[0].Left; len(left) != 1 || left[0].Member.User.Name != "ann" || left[0].Group.Name != "Staff" {
 		t.Errorf("a replacement with nobody took out %+v", left)
 	}

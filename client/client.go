@@ -41,6 +41,7 @@ type Client struct {
 	wait    time.Duration
 
 	consistency string // of Roster-Consistency, unless empty
+	once        string // is the Idempotency-Key of writes, unless empty
 }
 
 // Option changes how a client works.
@@ -91,6 +92,11 @@ type Error struct {
 	Detail    string // one sentence, for people
 	Field     string // the field, parameter or header at fault; may be empty
 	RequestID string // to find the request by in the server's log
+
+	// Items are those at fault when a call about many was refused as a whole, by
+	// index from 0: of a [ManyBatch] through all its operations, of a [Batch] its
+	// Add first.
+	Items []int
 
 	// Applied is what had been done of a file before it failed; nil for any
 	// other call, and if nothing was begun.
@@ -152,7 +158,9 @@ func (c *Client) do(ctx context.Context, call call, out any) (int, error) {
 	}
 	once := ""
 	if call.write {
-		once = rand.Text()
+		if once = c.once; once == "" {
+			once = rand.Text()
+		}
 	}
 	wait := c.wait
 	for attempt := 0; ; attempt++ {
@@ -243,10 +251,11 @@ func problem(resp *http.Response, text []byte) error {
 	if media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); media == "application/problem+json" {
 		var p struct {
 			Code, Detail, Field, Request string
+			Items                        []int
 			Applied                      *Applied
 		}
 		if json.Unmarshal(text, &p) == nil && p.Code != "" {
-			e.Code, e.Detail, e.Field, e.Applied = p.Code, p.Detail, p.Field, p.Applied
+			e.Code, e.Detail, e.Field, e.Items, e.Applied = p.Code, p.Detail, p.Field, p.Items, p.Applied
 			if p.Request != "" {
 				e.RequestID = p.Request
 			}

@@ -197,11 +197,12 @@ type Batch struct {
 }
 
 // ItemOutcome is what became of one item of a batch; Code and Detail say what
-// was wrong with an [Invalid] one.
+// was wrong with an [Invalid] one, and of a line of a stream Field says where.
 type ItemOutcome struct {
 	Outcome Outcome `json:"outcome"`
 	Code    string  `json:"code,omitempty"`
 	Detail  string  `json:"detail,omitempty"`
+	Field   string  `json:"field,omitempty"`
 }
 
 // BatchResult says what became of each item of a batch, in order.
@@ -242,12 +243,9 @@ type Pair struct {
 
 // CheckMany answers up to 1,000 checks, in order, as of one revision.
 func (t *Tenant) CheckMany(ctx context.Context, pairs []Pair) ([]bool, error) {
-	if pairs == nil {
-		pairs = []Pair{}
-	}
 	return t.checks(ctx, struct {
 		Checks []Pair `json:"checks"`
-	}{pairs})
+	}{some(pairs)})
 }
 
 // CheckGroups answers whether one user is in each of up to 1,000 groups, in order.
@@ -255,7 +253,7 @@ func (t *Tenant) CheckGroups(ctx context.Context, user string, groups []string) 
 	return t.checks(ctx, struct {
 		User   string   `json:"user"`
 		Groups []string `json:"groups"`
-	}{user, groups})
+	}{user, some(groups)})
 }
 
 // CheckUsers answers whether each of up to 1,000 users is in one group, in order.
@@ -263,7 +261,15 @@ func (t *Tenant) CheckUsers(ctx context.Context, users []string, group string) (
 	return t.checks(ctx, struct {
 		Users []string `json:"users"`
 		Group string   `json:"group"`
-	}{users, group})
+	}{some(users), group})
+}
+
+// some is the list, also if it is nil, for what must be said.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func (t *Tenant) checks(ctx context.Context, body any) ([]bool, error) {

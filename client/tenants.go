@@ -73,6 +73,17 @@ func (c *Client) Tenant(tenant string) *Tenant {
 	return &Tenant{c, "/tenants/" + url.PathEscape(tenant)}
 }
 
+// Once returns the tenant for one write, which is carried out at most once under
+// that key: 1 to 255 visible ASCII characters, that no other write bears. Repeated
+// within a day, by whichever program has the same credential, it changes nothing
+// and returns what it did the first time. Without it each call makes a key of its
+// own, so that its repetitions do no harm but another call's would.
+func (t *Tenant) Once(key string) *Tenant {
+	c := *t.c
+	c.once = key
+	return &Tenant{c: &c, path: t.path}
+}
+
 // Get shows the tenant.
 func (t *Tenant) Get(ctx context.Context) (TenantInfo, error) {
 	return get[TenantInfo](ctx, t.c, t.path, nil)

@@ -9,6 +9,8 @@ import (
 	"io"
 	"iter"
 	"os"
+	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -21,12 +23,24 @@ type batchLine struct {
 	User     string           `json:"user"`
 	Member   string           `json:"member"` // a group that is to stand in the group
 	Group    string           `json:"group"`
+	Users    []string         `json:"users"`   // of a replacement
+	Members  []string         `json:"members"` // groups, of a replacement
+	Groups   []string         `json:"groups"`  // of a replacement
 	Standing *client.Standing `json:"standing"`
+	Require  *batchRequire    `json:"require"`
+}
+
+// batchRequire is a condition.
+type batchRequire struct {
+	User    string `json:"user"`
+	Group   string `json:"group"`
+	Member  *bool  `json:"member"`
+	Version int64  `json:"version"`
 }
 
 func batchCommand() *cobra.Command {
 	r := &remote{}
-	var file string
+	var file, once string
 	var atomic, dry bool
 	cmd := &cobra.Command{
 		Use:   "batch",
@@ -35,18 +49,33 @@ func batchCommand() *cobra.Command {
 each.
 Each line is a JSON object:
 
-  {"op": "add", "user": "ann", "group": "Staff"}
-  {"op": "remove", "member": "Interns", "group": "Staff",
-   "standing": {"reason": "moved"}}
+  {"op": "add", "user": "ann", "group": "Staff",
+   "standing": {"valid_until": "2027-01-01T00:00:00Z"}}
+  {"op": "remove", "member": "Interns", "group": "Staff"}
 
 "member" is a group that stands in another. Lines fare each
-on its own, however many there are. With --atomic all are
-done or none; with --dry-run nothing is done, and shown is
-who would get in and who would drop out. Both take 10,000
-lines at most.
+on its own, however many there are.
+
+With --atomic all are done or none; with --dry-run nothing
+is done, and shown is who would get in and who would drop
+out. Both take 10,000 lines at most, and more of them:
+
+  {"op": "replace_members", "group": "Staff",
+   "users": ["ann", "bob"], "members": ["Interns"]}
+  {"op": "replace_groups", "user": "ann",
+   "groups": ["Staff", "Board"]}
+  {"require": {"user": "ann", "group": "Board",
+   "member": false}}
+  {"require": {"group": "Staff", "version": 7}}
+
+Replacements take out who is not named. Nothing is done
+unless all that is required is so.
 ` + refsHelp,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("idempotency-key") && !atomic {
+				return fmt.Errorf("--idempotency-key goes with --atomic; lines that fare each on its own can be sent again")
+			}
 			in := cmd.InOrStdin()
 			if file != "-" {
 				f, err := os.Open(file)
@@ -57,6 +86,9 @@ lines at most.
 				in = f
 			}
 			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
+				if once != "" {
+					t = t.Once(once)
+				}
 				if atomic || dry {
 					return c.batchAtOnce(ctx, t, in, atomic, dry)
 				}
@@ -69,58 +101,167 @@ lines at most.
 	f.StringVarP(&file, "file", "f", "-", "the `FILE`; - is standard input")
 	f.BoolVar(&atomic, "atomic", false, "all of them or none")
 	f.BoolVar(&dry, "dry-run", false, "show what would come of it")
+	f.StringVar(&once, "idempotency-key", "", "do it at most once under this `KEY`, however often it is asked for")
 	return r.bindTenant(cmd)
 }
 
-// readBatch yields the lines of a file. Whatever is wrong with one ends it.
-func readBatch(in io.Reader, wrong *error) iter.Seq[client.Line] {
-	return func(yield func(client.Line) bool) {
+// numbered is a line of a file, and what is wrong with it if it cannot be read.
+type numbered struct {
+	n int
+	batchLine
+	wrong error
+}
+
+// maxBatchLine is how long a line may be, here as on the server.
+const maxBatchLine = 64 << 10
+
+// batchLines yields the lines of a file that are not blank. The last has no other
+// after it if the file cannot be read on.
+func batchLines(in io.Reader) iter.Seq[numbered] {
+	return func(yield func(numbered) bool) {
 		lines := bufio.NewScanner(in)
-		for n := 1; lines.Scan(); n++ {
-			if len(lines.Bytes()) == 0 {
+		lines.Buffer(nil, maxBatchLine)
+		n := 1
+		for ; lines.Scan(); n++ {
+			text := strings.TrimSpace(lines.Text())
+			if text == "" {
 				continue
 			}
-			var l batchLine
-			err := json.Unmarshal(lines.Bytes(), &l)
-			switch {
-			case err != nil:
-			case l.Op != client.Add && l.Op != client.Remove:
-				err = errors.New(`"op" is add or remove`)
-			case (l.User == "") == (l.Member == "") || l.Group == "":
-				err = errors.New(`want a "group", and a "user" or a "member"`)
-			}
-			if err != nil {
-				*wrong = fmt.Errorf("line %d: %w", n, err)
-				return
-			}
-			out := client.Line{Op: l.Op, Member: client.UserMember(ref(l.User)), Group: ref(l.Group), Standing: l.Standing}
-			if l.Member != "" {
-				out.Member = client.GroupMember(ref(l.Member))
-			}
-			if !yield(out) {
+			l := numbered{n: n}
+			if l.wrong = readLine(text, &l.batchLine); !yield(l) {
 				return
 			}
 		}
-		*wrong = lines.Err()
+		if err := lines.Err(); err != nil {
+			yield(numbered{n: n, wrong: &unreadable{err}})
+		}
 	}
+}
+
+// unreadable ends a file.
+type unreadable struct{ error }
+
+func readLine(text string, l *batchLine) error {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields() // a misspelt date must not be one for ever
+	err := d.Decode(l)
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("this is no JSON object")
+	}
+	if err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the object")
+	}
+	one := l.User != "" || l.Member != ""
+	many := l.Users != nil || l.Members != nil
+	switch l.Op {
+	case client.Add, client.Remove:
+		switch {
+		case (l.User == "") == (l.Member == "") || l.Group == "" || many || l.Groups != nil || l.Require != nil:
+			return errors.New(`want a "group", and a "user" or a "member"`)
+		case l.Op == client.Remove && l.Standing != nil:
+			return errors.New(`a "standing" is of who is added`)
+		}
+	case client.ReplaceMembers:
+		if !many || l.Group == "" || one || l.Groups != nil || l.Require != nil {
+			return errors.New(`want a "group", and "users" or "members", be they none`)
+		}
+	case client.ReplaceGroups:
+		if (l.User == "") == (l.Member == "") || l.Groups == nil || l.Group != "" || many || l.Require != nil {
+			return errors.New(`want "groups", be they none, and a "user" or a "member"`)
+		}
+	case "":
+		switch {
+		case l.Require == nil:
+			return errors.New(`want an "op", or a "require"`)
+		case one || many || l.Group != "" || l.Groups != nil || l.Standing != nil:
+			return errors.New(`a line with a "require" has nothing else`)
+		}
+	default:
+		return errors.New(`"op" is add, remove, replace_members or replace_groups`)
+	}
+	return nil
+}
+
+// member is the one whom a line is about.
+func (l batchLine) member() client.Member {
+	if l.Member != "" {
+		return client.GroupMember(ref(l.Member))
+	}
+	return client.UserMember(ref(l.User))
+}
+
+// waiting are the lines that were read and not yet answered for, in order: those
+// that were sent, and those among them that could not be.
+type waiting struct {
+	mu    sync.Mutex // guards lines
+	lines []numbered
+}
+
+func (w *waiting) put(l numbered) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lines = append(w.lines, l)
+}
+
+// take returns the next line if it was not sent, or else if sent is set.
+func (w *waiting) take(sent bool) (numbered, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.lines) == 0 || w.lines[0].wrong == nil && !sent {
+		return numbered{}, false
+	}
+	l := w.lines[0]
+	w.lines = w.lines[1:]
+	return l, true
 }
 
 // batchStream sends lines as they come and prints the answers as they come.
 func (c *call) batchStream(ctx context.Context, t *client.Tenant, in io.Reader) error {
-	var wrong error
+	var pending waiting
+	lines := func(yield func(client.Line) bool) {
+		for l := range batchLines(in) {
+			if l.wrong == nil && l.Op != client.Add && l.Op != client.Remove {
+				l.wrong = errors.New("this is for --atomic or --dry-run")
+			}
+			if pending.put(l); l.wrong == nil && !yield(client.Line{Op: l.Op, Member: l.member(), Group: ref(l.Group), Standing: l.Standing}) {
+				return
+			}
+		}
+	}
 	n, bad := 0, 0
-	for out, err := range t.Stream(ctx, readBatch(in, &wrong)) {
+	var broken error
+	unsent := func() {
+		for {
+			l, ok := pending.take(false)
+			if !ok {
+				return
+			}
+			if e, ok := errors.AsType[*unreadable](l.wrong); ok {
+				broken = fmt.Errorf("line %d: %w", l.n, e.error)
+				return
+			}
+			n, bad = n+1, bad+1
+			c.outcome(l.n, client.ItemOutcome{Outcome: client.Invalid, Detail: l.wrong.Error()}, nil)
+		}
+	}
+	for out, err := range t.Stream(ctx, lines) {
+		unsent()
 		if err != nil {
 			return err
 		}
+		l, _ := pending.take(true)
 		n++
 		if out.Outcome == client.Invalid {
 			bad++
 		}
-		c.line(n, out.ItemOutcome, out)
+		c.outcome(l.n, out.ItemOutcome, &out)
 	}
-	if wrong != nil {
-		return wrong
+	unsent()
+	if broken != nil {
+		return broken
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d could not be done", bad, n)
@@ -128,9 +269,13 @@ func (c *call) batchStream(ctx context.Context, t *client.Tenant, in io.Reader) 
 	return nil
 }
 
-// line prints what became of one line.
-func (c *call) line(n int, out client.ItemOutcome, whole any) {
+// outcome prints what became of one line; answer is the server's, if there is one.
+func (c *call) outcome(n int, out client.ItemOutcome, answer *client.LineOutcome) {
 	if c.json {
+		var whole any = out
+		if answer != nil {
+			whole = *answer
+		}
 		text, err := json.Marshal(whole)
 		if err == nil {
 			fmt.Fprintf(c.w, "%s\n", text)
@@ -141,27 +286,51 @@ func (c *call) line(n int, out client.ItemOutcome, whole any) {
 	if out.Detail != "" {
 		fmt.Fprintf(c.w, "  %s", plain(out.Detail))
 	}
+	if out.Field != "" {
+		fmt.Fprintf(c.w, " (%s)", plain(out.Field))
+	}
 	fmt.Fprintln(c.w)
 }
 
 // batchAtOnce sends all lines in one request.
 func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, atomic, dry bool) error {
-	var wrong error
 	b := client.ManyBatch{Mode: mode(atomic), DryRun: dry}
-	for l := range readBatch(in, &wrong) {
-		pair := client.MemberPair{Member: l.Member, Group: l.Group}
-		if n := len(b.Operations); n > 0 && b.Operations[n-1].Op == l.Op && l.Standing == nil && b.Operations[n-1].Standing == nil {
-			b.Operations[n-1].Pairs = append(b.Operations[n-1].Pairs, pair)
+	var places, required []int // the line of each item, and of each condition
+	for l := range batchLines(in) {
+		if l.wrong != nil {
+			return fmt.Errorf("line %d: %w", l.n, l.wrong)
+		}
+		o := client.Operation{Op: l.Op, Standing: l.Standing}
+		items := 1
+		switch l.Op {
+		case client.ReplaceMembers:
+			o.Members = append(members(l.Users, false), members(l.Members, true)...)
+			o.Groups, items = []string{ref(l.Group)}, len(o.Members)
+		case client.ReplaceGroups:
+			o.Members = []client.Member{l.member()}
+			o.Groups, items = refs(l.Groups), len(l.Groups)
+		case "":
+			req := client.Require{Group: ref(l.Require.Group), Member: l.Require.Member, Version: l.Require.Version}
+			if l.Require.User != "" {
+				req.User = ref(l.Require.User)
+			}
+			b.Require, required = append(b.Require, req), append(required, l.n)
+			continue
+		default:
+			o.Pairs = []client.MemberPair{{Member: l.member(), Group: ref(l.Group)}}
+		}
+		for range items {
+			places = append(places, l.n)
+		}
+		if n := len(b.Operations); n > 0 && o.Pairs != nil && b.Operations[n-1].Op == l.Op && sameStanding(b.Operations[n-1].Standing, l.Standing) {
+			b.Operations[n-1].Pairs = append(b.Operations[n-1].Pairs, o.Pairs...)
 			continue
 		}
-		b.Operations = append(b.Operations, client.Operation{Op: l.Op, Pairs: []client.MemberPair{pair}, Standing: l.Standing})
-	}
-	if wrong != nil {
-		return wrong
+		b.Operations = append(b.Operations, o)
 	}
 	res, err := t.ChangeMemberships(ctx, b)
 	if err != nil {
-		return err
+		return aboutLines(places, required, err)
 	}
 	if c.json {
 		return c.encode(res)
@@ -169,11 +338,18 @@ func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, 
 	n, bad := 0, 0
 	for _, o := range res.Operations {
 		for _, item := range o.Items {
-			n++
 			if item.Outcome == client.Invalid {
 				bad++
 			}
-			c.line(n, item, item)
+			c.outcome(places[n], item, nil)
+			n++
+		}
+		for _, l := range o.Left {
+			name := l.Member.User
+			if l.Member.Group != nil {
+				name = l.Member.Group
+			}
+			fmt.Fprintf(c.w, "left  %s  %s\n", plain(name.Name), plain(l.Group.Name))
 		}
 	}
 	if e := res.Effects; e != nil {
@@ -196,4 +372,37 @@ func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, 
 		return fmt.Errorf("%d of %d could not be done", bad, n)
 	}
 	return nil
+}
+
+func sameStanding(a, b *client.Standing) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
+// aboutLines says of which lines an error is, the first few of them: of items, or
+// of conditions.
+func aboutLines(places, required []int, err error) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok || len(e.Items) == 0 {
+		return err
+	}
+	if strings.HasPrefix(e.Field, "require.") {
+		places = required
+	}
+	const most = 5
+	var lines []string
+	for _, i := range e.Items {
+		if i >= len(places) {
+			return err
+		}
+		if line := fmt.Sprint(places[i]); len(lines) == 0 || lines[len(lines)-1] != line {
+			lines = append(lines, line)
+		}
+	}
+	if more := len(lines) - most; more > 0 {
+		lines = append(lines[:most], fmt.Sprintf("%d more", more))
+	}
+	if len(lines) == 1 {
+		return fmt.Errorf("line %s: %w", lines[0], err)
+	}
+	return fmt.Errorf("lines %s and %s: %w", strings.Join(lines[:len(lines)-1], ", "), lines[len(lines)-1], err)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"roster/internal/id"
 )
@@ -92,10 +93,11 @@ var errRehearsed = errors.New("a dry run")
 // condition tell who is in what, so they need [ReadMembers] too, and a condition
 // on a version [ReadGroups].
 func (d *Directory) ChangeMemberships(ctx context.Context, p Principal, in Batch) (Answer[BatchResult], error) {
-	n := 0
+	items, named := 0, 0
 	for _, r := range in.Runs {
-		n += r.len()
-		if err := checkBatch(max(n, len(r.Members), len(r.Groups)), r.Standing); err != nil {
+		items += r.len()
+		named += max(len(r.Members), len(r.Groups)) // also of a run that comes to no items
+		if err := checkBatch(max(items, named), r.Standing); err != nil {
 			return Answer[BatchResult]{}, err
 		}
 	}
@@ -315,10 +317,15 @@ func (b *batch) change() error {
 	var groups []id.Number
 	for i := range b.runs {
 		groups = append(groups, groupsAmong(edgesIn(b.runs[i]), edgesIn(b.left[i]))...)
+		if b.in.Mode == EachAlone {
+			if err := b.t.refuseItems(b.runs[i]); err != nil {
+				return err
+			}
+		}
 	}
 	groups = append(groups, b.names...)
 	if err := b.t.mayRule(groups...); err != nil && b.in.Mode != EachAlone {
-		return err
+		return b.blame(err)
 	}
 	admin, err := b.t.conferAdmin(groups...)
 	if err != nil {
@@ -332,6 +339,32 @@ func (b *batch) change() error {
 		defer func() { b.t.keeps = false }()
 		return b.run()
 	})
+}
+
+// blame names the items whose groups confer more than the principal holds.
+func (b *batch) blame(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Kind != Forbidden {
+		return err
+	}
+	about := *e
+	before := 0
+	for _, run := range b.runs {
+		items := slices.Clone(run)
+		for n := range items {
+			items[n].problem = nil
+		}
+		if err := b.t.refuseItems(items); err != nil {
+			return err
+		}
+		for n, i := range items {
+			if i.problem != nil {
+				about.Items = append(about.Items, before+n)
+			}
+		}
+		before += len(run)
+	}
+	return &about
 }
 
 func (b *batch) run() error {

@@ -242,6 +242,12 @@ func checkBatch(n int, s Standing) error {
 	if n > MaxBatch {
 		return &Error{Kind: TooLarge, Code: "batch.large", Detail: fmt.Sprintf("A batch holds at most %d items.", MaxBatch)}
 	}
+	return s.Check()
+}
+
+// Check says what is wrong with a standing, if anything: every operation that
+// takes one refuses it so.
+func (s Standing) Check() error {
 	if !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until) {
 		return invalid("validity.empty", "valid_until", "A membership must start before it ends.")
 	}

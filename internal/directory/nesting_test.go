@@ -1,7 +1,10 @@
 package directory_test
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -184,4 +187,130 @@ func TestMoreWaysThanCanBeCountedAreExplainedPageByPage(t *testing.T) {
 		in.Page = directory.Page{After: x.Value.Next, At: x.Value.At}
 	}
 	t.Logf("five pages took %v", time.Since(begun))
+}
+
+// chain makes groups each in the next, and returns their refs and a directory.
+func chain(t *testing.T, engine string, n int, name func(int) string) (*directory.Directory, directory.Principal, []directory.Ref) {
+	t.Helper()
+	d := nodes(t, engine)[0]
+	a, err := d.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := directorytest.In(directorytest.Root(), a.Value.ID)
+	refs := make([]directory.Ref, n)
+	var pairs []directory.Pair
+	for i := range refs {
+		g, err := d.CreateGroup(ctx, p, directory.NewGroup{Name: name(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if refs[i] = directory.ByGroup(g.Value.ID); i > 0 {
+			pairs = append(pairs, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: refs[i-1]}, Group: refs[i]})
+		}
+	}
+	if _, err := d.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.AddMembers, Pairs: pairs}}}); err != nil {
+		t.Fatal(err)
+	}
+	return d, p, refs
+}
+
+func TestTheWholeOfALongCycleIsNamedAndManyAreToldByTheirEnds(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			const n = 1000
+			d, p, refs := chain(t, engine, n, func(i int) string { return fmt.Sprint("g", i) })
+			link := directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: refs[n-1]}, Group: refs[0]}
+			_, err := d.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.AddMembers, Pairs: []directory.Pair{link}}}})
+			e, ok := errors.AsType[*directory.Error](err)
+			if !ok || e.Code != "group.cycle" || strings.Count(e.Detail, " in ") != n || !strings.HasSuffix(e.Detail, ": g999 in "+strings.Join(between(0, n), " in ")+".") {
+				t.Fatalf("a cycle of %d: %v", n, err)
+			}
+			links := make([]directory.Pair, directory.MaxBatch)
+			for i := range links {
+				links[i] = directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: refs[n-1-i%100]}, Group: refs[i%50]}
+			}
+			got, err := d.ChangeMemberships(ctx, p, directory.Batch{Mode: directory.Each, Runs: []directory.BatchRun{{Do: directory.AddMembers, Pairs: links}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := 0
+			for i, r := range got.Value.Runs[0].Items {
+				if r.Problem == nil || r.Problem.Code != "group.cycle" {
+					t.Fatalf("link %d came to %+v", i, r)
+				}
+				said += len(r.Problem.Detail)
+			}
+			if said > 2<<20 {
+				t.Errorf("%d links were refused with %d bytes", len(links), said)
+			}
+			last := got.Value.Runs[0].Items[len(links)-1].Problem.Detail
+			if want := "g900 in g49 in g50 in g51 in … 846 more … in g898 in g899 in g900."; !strings.HasSuffix(last, want) {
+				t.Errorf("the last says %q, want %q", last, want)
+			}
+		})
+	}
+}
+
+func between(from, to int) []string {
+	var names []string
+	for i := from; i < to; i++ {
+		names = append(names, fmt.Sprint("g", i))
+	}
+	return names
+}
+
+// Links that an earlier item of the same batch makes count for the later ones,
+// in whichever order they come.
+func TestABatchClosesNoCycleByItself(t *testing.T) {
+	d, p, refs := chain(t, "sqlite", 6, func(i int) string { return fmt.Sprint("g", i) })
+	for name, links := range map[string][][2]int{
+		"up and back":               {{5, 0}},
+		"to itself":                 {{2, 2}},
+		"a ring beside":             {{0, 5}, {5, 0}},
+		"by way of what was linked": {{0, 4}, {4, 2}},
+	} {
+		var pairs []directory.Pair
+		for _, l := range links {
+			pairs = append(pairs, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: refs[l[0]]}, Group: refs[l[1]]})
+		}
+		_, err := d.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.AddMembers, Pairs: pairs}}})
+		if directory.CodeOf(err) != "group.cycle" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Of new groups, whose links are all of the batch.
+	var fresh []directory.Ref
+	for i := range 5 {
+		g, err := d.CreateGroup(ctx, p, directory.NewGroup{Name: fmt.Sprint("f", i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh = append(fresh, directory.ByGroup(g.Value.ID))
+	}
+	for _, order := range [][][2]int{
+		{{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 0}},
+		{{3, 4}, {2, 3}, {1, 2}, {0, 1}, {4, 0}},
+		{{1, 2}, {3, 4}, {0, 1}, {2, 3}, {4, 0}},
+		{{0, 1}, {0, 2}, {1, 2}, {2, 3}, {2, 1}},
+	} {
+		var pairs []directory.Pair
+		for _, l := range order {
+			pairs = append(pairs, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: fresh[l[0]]}, Group: fresh[l[1]]})
+		}
+		_, err := d.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.AddMembers, Pairs: pairs}}})
+		e, ok := errors.AsType[*directory.Error](err)
+		if !ok || e.Code != "group.cycle" || !slices.Equal(e.Items, []int{4}) {
+			t.Errorf("%v: %+v, want that the last closes a cycle", order, err)
+		}
+	}
+}
+
+func TestAdvisory03_ACycleIsNotNamedToWhoMayNotReadIt(t *testing.T) {
+	d, p, refs := chain(t, "sqlite", 3, func(i int) string { return fmt.Sprint("hidden", i) })
+	p.Grants = directory.WriteMembers
+	_, err := d.ChangeMembers(ctx, p, directory.MembersChange{Group: refs[0], Add: []directory.MemberRef{{IsGroup: true, Ref: refs[2]}}})
+	if directory.CodeOf(err) != "group.cycle" || strings.Contains(err.Error(), "hidden") {
+		t.Errorf("it says %v", err)
+	}
 }

@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 
 	"roster/internal/id"
 )
@@ -72,9 +73,9 @@ func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Ans
 	})
 }
 
-// Diff asks who has come into a group and who has left it between two moments,
-// or (with a Member instead) which groups a member has come into and left. The
-// page's At is the later moment.
+// Diff asks who has come into a group and who has left it from one moment to
+// another, or (with a Member instead) which groups a member has come into and
+// left. The page's At is the other moment; it may be the earlier of the two.
 type Diff struct {
 	Page
 	From   When
@@ -86,8 +87,8 @@ type Diff struct {
 }
 
 // Difference is one entry of a [Diff]: who or which group, and how it stood
-// directly on the side where it did. Gained are those that are in at the later
-// moment and not at the earlier.
+// directly on the side where it did. Gained are those that are in at the page's At
+// and not at From.
 type Difference struct {
 	MemberOf
 	Gained bool
@@ -104,11 +105,11 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 		none := Found[Difference]{Items: []Difference{}}
 		before, err := l.then(in.From)
 		if err != nil {
-			return none, err
+			return none, about("from", err)
 		}
 		after, err := l.then(in.At)
 		if err != nil {
-			return none, err
+			return none, about("to", err)
 		}
 		a, err := before.side(in)
 		if err != nil {
@@ -180,6 +181,17 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 		}
 		return out, nil
 	})
+}
+
+// about says which of two moments an error is about.
+func about(field string, err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Kind != Stale {
+		return err
+	}
+	said := *e
+	said.Field = field
+	return &said
 }
 
 // side is one of the two lists that a diff compares, as ascending keys that are

@@ -206,13 +206,22 @@ func (l *look) mustHold(rights Grants, what string) error {
 	if err != nil {
 		return err
 	}
-	if missing := rights &^ have; missing != 0 {
-		if named := missing &^ (ReadSelf | WriteSelf); named != 0 {
-			missing = named // which say enough
-		}
-		return forbidden("membership.privileged", "%s carries %s, which this credential does not hold.", what, missing)
+	if e := lacking(rights, have, what); e != nil {
+		return e
 	}
 	return nil
+}
+
+// lacking says which of the rights somebody does not hold; nil if it holds them.
+func lacking(rights, have Grants, what string) *Error {
+	missing := rights &^ have
+	if missing == 0 {
+		return nil
+	}
+	if named := missing &^ (ReadSelf | WriteSelf); named != 0 {
+		missing = named // which say enough
+	}
+	return forbidden("membership.privileged", "%s carries %s, which this credential does not hold.", what, missing)
 }
 
 // mayRule refuses a principal that would change the memberships of a group that
@@ -227,6 +236,25 @@ func (l *look) mayRule(groups ...id.Number) error {
 		rights |= confers[g]
 	}
 	return l.mustHold(rights, "That group")
+}
+
+// refuseItems is mayRule item by item: it marks those whose groups the principal
+// may not change the memberships of.
+func (l *look) refuseItems(items []item) error {
+	confers, err := l.privileges()
+	if err != nil || len(confers) == 0 {
+		return err
+	}
+	have, err := l.effective()
+	if err != nil {
+		return err
+	}
+	for n, i := range items {
+		if e := lacking(confers[i.edge.Group], have, "That group"); e != nil {
+			items[n].problem = e
+		}
+	}
+	return nil
 }
 
 // mayTouch refuses a principal that would change a user who holds rights it

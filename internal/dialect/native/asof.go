@@ -31,8 +31,11 @@ func parseWhen(field, text string) (directory.When, error) {
 		return directory.When{Revision: directory.Revision(rev)}, nil
 	}
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Year() < 1971 || t.Year() > 9999 {
+	switch {
+	case err != nil:
 		return directory.When{}, invalid("at.malformed", field, "A moment of the past is a revision, or written as in 2026-01-02T03:04:05Z.")
+	case t.UTC().Year() < 1971 || t.UTC().Year() > 9999:
+		return directory.When{}, invalid("time.range", field, "A moment is from 1971 to 9999.")
 	}
 	return directory.When{Time: t}, nil
 }

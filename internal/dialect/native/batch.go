@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -32,8 +33,20 @@ func (o operationJSON) run() (directory.BatchRun, error) {
 	if run.Do == 0 {
 		return run, invalid("op.unknown", "op", "The op is add, remove, replace_members or replace_groups.")
 	}
+	replaces := run.Do == directory.ReplaceMembers || run.Do == directory.ReplaceGroups
+	switch {
+	case replaces && o.Pairs != nil, o.Pairs != nil && o.Members == nil && o.Groups == nil:
+		// The core refuses the first; the second is whole.
+	case o.Members == nil: // a list that was forgotten must not replace by nothing
+		return run, invalid("operation.incomplete", "members", "An operation names members and groups, be they none, or pairs.")
+	case o.Groups == nil:
+		return run, invalid("operation.incomplete", "groups", "An operation names members and groups, be they none, or pairs.")
+	}
 	if o.Stand == nil {
 		return run, nil
+	}
+	if run.Do == directory.RemoveMembers {
+		return run, invalid("standing.removed", "standing", "A standing is of those added; of a removal nothing stands.")
 	}
 	var err error
 	run.Keep = false
@@ -208,6 +221,17 @@ func changeOf(gained bool) string {
 	return "lost"
 }
 
+// streamInstead says of a batch that is too large how it can be sent.
+func streamInstead(err error) error {
+	e, ok := errors.AsType[*directory.Error](err)
+	if !ok || e.Code != "batch.large" {
+		return err
+	}
+	said := *e
+	said.Detail += " A stream (" + ndjson + ") takes any number of additions and removals."
+	return &said
+}
+
 // changeMany carries out a batch over many groups: at most 10,000 items in one
 // transaction, or a stream of any length, line by line.
 func (a *api) changeMany(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
@@ -220,13 +244,13 @@ func (a *api) changeMany(w http.ResponseWriter, r *http.Request, p directory.Pri
 	var in manyJSON
 	body, err := read(w, r, maxBatchBody, &in)
 	if err != nil {
-		return err
+		return streamInstead(err)
 	}
 	batch, err := in.batch()
 	if err != nil {
 		return err
 	}
-	return write(a, w, r, p, change[directory.BatchResult]{
+	return streamInstead(write(a, w, r, p, change[directory.BatchResult]{
 		body: body,
 		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.BatchResult], error) {
 			return a.directory.ChangeMemberships(ctx, p, batch)
@@ -234,5 +258,5 @@ func (a *api) changeMany(w http.ResponseWriter, r *http.Request, p directory.Pri
 		answer: func(res directory.BatchResult, rev directory.Revision) answer {
 			return say(http.StatusOK, encodeMany(res, rev)).at(rev)
 		},
-	})
+	}))
 }

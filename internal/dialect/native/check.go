@@ -134,16 +134,16 @@ func (c *checkUsers) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 func (in checksJSON) all() ([]directory.Check, error) {
 	pairs, one, many := in.Checks != nil, in.User != "" || in.Groups != nil, in.Users != nil || in.Group != ""
 	switch {
-	case !one && !many:
+	case pairs && !one && !many:
 		return in.Checks, nil
-	case one && !pairs && !many:
+	case one && in.Groups != nil && !pairs && !many:
 		user, err := parseUser("user", in.User)
 		checks := make([]directory.Check, len(in.Groups))
 		for i, g := range in.Groups {
 			checks[i] = directory.Check{User: user, Group: g}
 		}
 		return checks, err
-	case many && !pairs && !one:
+	case many && in.Users != nil && !pairs && !one:
 		group, err := parseGroup("group", in.Group)
 		checks := make([]directory.Check, len(in.Users))
 		for i, u := range in.Users {

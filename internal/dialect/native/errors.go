@@ -18,6 +18,7 @@ type problem struct {
 	Detail  string `json:"detail"`
 	Code    string `json:"code"`
 	Field   string `json:"field,omitempty"`
+	Items   []int  `json:"items,omitempty"` // at fault, of many, by index
 	Request string `json:"request"`
 
 	// Applied is what had been done of a file before this went wrong.
@@ -73,9 +74,12 @@ func problemOf(err error) problem {
 		if e.Detail != "" {
 			p.Detail = e.Detail
 		}
-		p.Field = e.Field
+		p.Field, p.Items = e.Field, e.Items
 		if e.Kind == directory.Stale && e.Field == "version" {
 			p.Field = "If-Match" // where the version stands on this wire
+		}
+		if e.Code == "revision.ahead" && e.Field == "at" {
+			p.Field = headerConsistency
 		}
 	}
 	if status, ok := invalidStatus[p.Code]; ok && kind == directory.Invalid {

@@ -146,6 +146,9 @@ func (a *api) diff(w http.ResponseWriter, r *http.Request, p directory.Principal
 	}
 	var to directory.When
 	var err error
+	if _, given := q.values["from"]; !given {
+		return invalid("parameter.missing", "from", "Say from when on.")
+	}
 	if in.From, err = parseWhen("from", q.values.Get("from")); err != nil {
 		return err
 	}
@@ -154,8 +157,8 @@ func (a *api) diff(w http.ResponseWriter, r *http.Request, p directory.Principal
 			return err
 		}
 	}
-	in.Page, in.Transitive = page.Or(to), q.isSet("transitive")
-	if q.err != nil {
+	in.Page = page.Or(to)
+	if in.Transitive = q.isSet("transitive"); q.err != nil {
 		return q.err
 	}
 	got, err := a.directory.Diff(r.Context(), p, in)

@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -229,13 +230,24 @@ func (s standingJSON) standing() (directory.Standing, error) {
 	default:
 		return out, invalid("role.unknown", "role", "A role is member or manager.")
 	}
-	return out, nil
+	return out, out.Check()
 }
 
 // outcomeJSON is what became of one membership.
 type outcomeJSON struct {
 	Outcome  string             `json:"outcome"`
 	Revision directory.Revision `json:"revision"`
+}
+
+// single leaves out which item an error is about where there is only one.
+func single(res directory.Answer[directory.MembersResult], err error) (directory.Answer[directory.MembersResult], error) {
+	e, ok := errors.AsType[*directory.Error](err)
+	if !ok || e.Items == nil {
+		return res, err
+	}
+	said := *e
+	said.Items = nil
+	return res, &said
 }
 
 func (a *api) putMember(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
@@ -258,9 +270,9 @@ func (a *api) putMember(w http.ResponseWriter, r *http.Request, p directory.Prin
 	return write(a, w, r, p, change[directory.MembersResult]{
 		body: body,
 		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.MembersResult], error) {
-			return a.directory.ChangeMembers(ctx, p, directory.MembersChange{
+			return single(a.directory.ChangeMembers(ctx, p, directory.MembersChange{
 				Group: group, Add: []directory.MemberRef{member}, Standing: standing, Keep: body == nil,
-			})
+			}))
 		},
 		answer: func(res directory.MembersResult, rev directory.Revision) answer {
 			status := http.StatusOK
@@ -282,7 +294,7 @@ func (a *api) deleteMember(w http.ResponseWriter, r *http.Request, p directory.P
 	}
 	return write(a, w, r, p, change[directory.MembersResult]{
 		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.MembersResult], error) {
-			return a.directory.ChangeMembers(ctx, p, directory.MembersChange{Group: group, Remove: []directory.MemberRef{member}})
+			return single(a.directory.ChangeMembers(ctx, p, directory.MembersChange{Group: group, Remove: []directory.MemberRef{member}}))
 		},
 		answer: func(res directory.MembersResult, rev directory.Revision) answer {
 			return say(http.StatusOK, outcomeJSON{res.Remove[0].Outcome.String(), rev}).at(rev)
@@ -353,6 +365,7 @@ func decodeItems[T any](d *jsontext.Decoder, most int, into *[]T, decode func(js
 	if _, err := d.ReadToken(); err != nil {
 		return err
 	}
+	*into = []T{} // none is something else than nothing said
 	for d.PeekKind() != ']' {
 		raw, err := d.ReadValue()
 		if err != nil {
@@ -397,12 +410,19 @@ type batchResultJSON struct {
 	Revision directory.Revision `json:"revision"`
 }
 
-// itemJSON is what became of one item; Code and Detail say what was wrong with
-// one whose outcome is invalid.
+// itemJSON is what became of one item; Code, Detail and Field say what was wrong
+// with one whose outcome is invalid.
 type itemJSON struct {
 	Outcome string `json:"outcome"`
 	Code    string `json:"code,omitempty"`
 	Detail  string `json:"detail,omitempty"`
+	Field   string `json:"field,omitempty"`
+}
+
+// wrong is an outcome that is none, and why.
+func wrong(outcome string, err error) itemJSON {
+	p := problemOf(err)
+	return itemJSON{Outcome: outcome, Code: p.Code, Detail: p.Detail, Field: p.Field}
 }
 
 func encodeItems(results []directory.Result) []itemJSON {
@@ -410,8 +430,8 @@ func encodeItems(results []directory.Result) []itemJSON {
 	for i, res := range results {
 		items[i].Outcome = res.Outcome.String()
 		if res.Problem != nil {
-			p := problemOf(res.Problem)
-			items[i].Code, items[i].Detail = p.Code, p.Detail
+			items[i] = wrong(items[i].Outcome, res.Problem)
+			items[i].Field = "" // the core's name for it, which is none of a line
 		}
 	}
 	return items

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 
 	"roster/internal/authn"
 	"roster/internal/dialect/dialecttest"
@@ -333,6 +334,89 @@ func TestPagesHoldEveryThingOnce(t *testing.T) {
 
 // FuzzParseCheck holds the hand-written reading of the hot path's query to the
 // standard library's.
+func TestABatchThatIsTooLargeIsToldOfTheStream(t *testing.T) {
+	p := dialecttest.New(t, world, New)
+	for name, operations := range map[string]string{
+		"operations": strings.Repeat(`{"op":"add","members":[],"groups":[]},`, directory.MaxRuns+1),
+		"items":      `{"op":"add","members":[` + strings.Repeat(`"name:ann",`, 5001) + `"name:bob"],"groups":["name:Staff","name:Company"]},`,
+		"refs":       strings.Repeat(`{"op":"remove","members":[`+strings.Repeat(`"name:ann",`, 5000)+`"name:bob"],"groups":[]},`, 2),
+		"members":    `{"op":"add","members":[` + strings.Repeat(`"name:ann",`, directory.MaxBatch) + `"name:bob"],"groups":["name:Staff"]},`,
+	} {
+		body := `{"mode":"each","operations":[` + strings.TrimSuffix(operations, ",") + `]}`
+		if got := ask[problem](t, p, "POST", acme+"/memberships:batch", adminKey, body, 413); got.Code != "batch.large" || !strings.Contains(got.Detail, ndjson) {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// streamed sends lines and decodes the answers.
+func streamed(t *testing.T, p *dialecttest.Play, key string, lines ...string) []lineResultJSON {
+	t.Helper()
+	got := send(p, "POST", acme+"/memberships:batch", key, strings.NewReader(strings.Join(lines, "\n")), "Content-Type", ndjson)
+	text, err := io.ReadAll(got.Body)
+	if err != nil || got.StatusCode != http.StatusOK {
+		t.Fatalf("a stream: status %d, %v: %s", got.StatusCode, err, text)
+	}
+	var out []lineResultJSON
+	for line := range bytes.Lines(text) {
+		var v lineResultJSON
+		if err := jsonv2.Unmarshal(line, &v); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if bytes.Contains(line, []byte(`"revision":0`)) {
+			t.Errorf("a line that no transaction saw has a revision: %s", line)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func TestWhateverIsWrongWithALineCostsTheOthersNothing(t *testing.T) {
+	p := dialecttest.New(t, world, New)
+	got := streamed(t, p, adminKey,
+		`{"op":"add","member":"name:bob","group":"name:Staff","standing":{"valid_from":"2030-01-01T00:00:00Z","valid_until":"2029-01-01T00:00:00Z"}}`,
+		`{"op":"add","member":"name:bob","group":"name:Staff","standing":{"reason":"`+strings.Repeat("x", 5000)+`"}}`,
+		`{"op":"add","member":"name:bob","grp":"name:Staff"}`, "\t \t", `{"op":`, `null`, `[]`,
+		`{"op":"replace_members","member":"name:bob","group":"name:Staff"}`,
+		`{"op":"remove","member":"name:bob","group":"name:Staff","standing":{}}`,
+		`{"op":"add","member":"name:bob","group":"name:Staff","standing":{"valid_until":"soon"}}`,
+		`  {"op":"add","member":"name:bob","group":"name:Staff"}`)
+	var outcomes, fields []string
+	for _, l := range got {
+		outcomes, fields = append(outcomes, l.Outcome+" "+l.Code), append(fields, l.Field)
+	}
+	want := []string{"invalid validity.empty", "invalid reason.long", "invalid field.unknown", "invalid body.malformed", "invalid body.type", "invalid field.type",
+		"invalid op.unknown", "invalid standing.removed", "invalid time.malformed", "added "}
+	if diff := cmp.Diff(want, outcomes); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	wantFields := []string{"standing.valid_until", "standing.reason", "grp", "", "", "", "op", "standing", "standing.valid_until", ""}
+	if diff := cmp.Diff(wantFields, fields); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+	if got[3].Detail != "The line is not valid JSON." {
+		t.Errorf("of a line it says %q", got[3].Detail)
+	}
+}
+
+func TestAStreamGoesOnHoweverManyLinesAreRefused(t *testing.T) {
+	p := dialecttest.New(t, strings.Replace(world, "    credentials:\n", "    credentials:\n      - {kind: native, name: clerk, grants: [users.read, members.read, members.write], secret: roster_clerk0000000000000000000000000000000}\n", 1), New)
+	var lines []string
+	for i := range 3000 {
+		lines = append(lines, fmt.Sprintf(`{"op":"add","member":"name:bob","group":"name:%s"}`, []string{"Administrators", "Staff", "nowhere"}[i%3]))
+	}
+	got := streamed(t, p, "roster_clerk0000000000000000000000000000000", lines...)
+	if len(got) != len(lines) {
+		t.Fatalf("%d answers to %d lines, the last %+v", len(got), len(lines), got[len(got)-1])
+	}
+	for i, l := range got {
+		want := []string{"membership.privileged", "", "group.unknown"}[i%3]
+		if l.Code != want {
+			t.Fatalf("line %d: %+v, want %q", i, l, want)
+		}
+	}
+}
+
 func FuzzParseCheck(f *testing.F) {
 	for _, s := range []string{
 		"user=number:1&group=number:2", "user=name%3Aann+b&group=code:3", "&&user=number:1&group=number:2&", "user=number:1&user=number:2&group=number:1",

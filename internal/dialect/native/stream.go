@@ -2,9 +2,11 @@ package native
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -35,7 +37,7 @@ type lineJSON struct {
 }
 
 func (l lineJSON) run() (directory.BatchRun, error) {
-	run, err := operationJSON{Op: l.Op, Stand: l.Stand}.run()
+	run, err := operationJSON{Op: l.Op, Pairs: batchPairs{}, Stand: l.Stand}.run()
 	if err == nil && run.Do != directory.AddMembers && run.Do != directory.RemoveMembers {
 		err = invalid("op.unknown", "op", "The op of a line is add or remove.")
 	}
@@ -56,7 +58,7 @@ func (l lineJSON) run() (directory.BatchRun, error) {
 // lineResultJSON answers one line, in order.
 type lineResultJSON struct {
 	itemJSON
-	Revision directory.Revision `json:"revision,omitempty"`
+	Revision directory.Revision `json:"revision,omitzero"` // as of which it was carried out, or refused
 }
 
 // stream reads lines and answers each with a line, in order, [streamChunk] of
@@ -107,8 +109,7 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, p directory.Princip
 
 // breakOff ends a stream whose answer has begun, or may have: with a line.
 func (a *api) breakOff(out *bufio.Writer, err error) error {
-	p := problemOf(err)
-	_ = writeLine(out, lineResultJSON{itemJSON: itemJSON{Outcome: "stopped", Code: p.Code, Detail: p.Detail}})
+	_ = writeLine(out, lineResultJSON{itemJSON: wrong("stopped", err)})
 	_ = out.Flush()
 	return nil
 }
@@ -132,8 +133,8 @@ func readLines(in *bufio.Reader) (lines [][]byte, err error) {
 		if errors.Is(err, bufio.ErrBufferFull) {
 			return lines, &directory.Error{Kind: directory.TooLarge, Code: "line.large", Detail: "A line is longer than 64 KiB."}
 		}
-		if text := trimLine(line); len(text) > 0 {
-			lines = append(lines, append([]byte(nil), text...))
+		if text := bytes.Trim(line, " \t\r\n"); len(text) > 0 {
+			lines = append(lines, bytes.Clone(text))
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -146,13 +147,6 @@ func readLines(in *bufio.Reader) (lines [][]byte, err error) {
 		}
 	}
 	return lines, nil
-}
-
-func trimLine(line []byte) []byte {
-	for len(line) > 0 && (line[len(line)-1] == '\n' || line[len(line)-1] == '\r' || line[len(line)-1] == ' ') {
-		line = line[:len(line)-1]
-	}
-	return line
 }
 
 // chunk carries out lines in one transaction. Lines that can be one run are.
@@ -180,12 +174,15 @@ func (a *api) chunk(r *http.Request, p directory.Principal, lines [][]byte) ([]l
 	for i, text := range lines {
 		var line lineJSON
 		run, err := directory.BatchRun{}, inner(wire.Strict(text, &line))
-		if err == nil {
+		switch {
+		case err == nil && text[0] != '{': // null decodes into anything
+			err = invalid("body.type", "", "The line must be a JSON object.")
+		case err == nil:
 			run, err = line.run()
 		}
 		if err != nil {
-			pr := problemOf(err)
-			results[i] = lineResultJSON{itemJSON: itemJSON{Outcome: directory.Bad.String(), Code: pr.Code, Detail: pr.Detail}}
+			results[i] = lineResultJSON{itemJSON: wrong(directory.Bad.String(), err)}
+			results[i].Detail = strings.Replace(results[i].Detail, "The body", "The line", 1)
 			continue
 		}
 		if n := len(batch.Runs); n > 0 && batch.Runs[n-1].Do == run.Do && batch.Runs[n-1].Keep == run.Keep && batch.Runs[n-1].Standing == run.Standing {
