@@ -2,7 +2,7 @@
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build test test-clients race lint bench soak patroni
+.PHONY: build test test-clients race lint bench bench-quick soak patroni
 
 build:
 	go build -o roster ./cmd/roster
@@ -28,8 +28,14 @@ lint:
 	go vet ./...
 	go tool staticcheck ./...
 
+# Long, and wants a quiet machine: docs/performance.md has how long and how large. It
+# rewrites the figures and the chart there.
 bench:
-	go run ./bench
+	go run ./bench -docs docs
+
+# For a person in a hurry: prints, and writes nothing.
+bench-quick:
+	go run ./bench -quick
 
 # As many crashes as an hour holds, and as many failures of nodes as half an hour.
 soak:

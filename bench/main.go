@@ -1,13 +1,15 @@
-// Command bench measures what Roster promises and prints it as a table: each
-// figure beside the reference it is held against, measured in the same run on
-// the same machine, and the ratio of the two. The load generator shares the
-// machine with the server.
+// Command bench measures what Roster promises, in directories of several sizes,
+// and prints it: for each size a table of what was measured beside what it is held
+// against, in the same runs on the same machine, and then what everything costs
+// against size. The load generator shares the machine with the server.
 //
-//	go run ./bench            what CI has time for
-//	go run ./bench -full      with 10 million memberships
-//	go run ./bench -match add only rows whose name matches
-//	go run ./bench -match growth -chart docs/growth.svg
-//	                          draw cost against size
+//	go run ./bench                      10 thousand, 1 million and 10 million memberships
+//	go run ./bench -quick               10 and 100 thousand, within three minutes
+//	go run ./bench -sizes 10k,1m        the sizes named
+//	go run ./bench -match 'checks:'     what matches "heading: work"
+//	go run ./bench -docs docs           keep the figures in performance.json there,
+//	                                    and write them into performance.md and growth.svg
+//	go run ./bench -docs docs -sizes '' write those again, and measure nothing
 package main
 
 import (
@@ -18,14 +20,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
-	"runtime"
 	"runtime/pprof"
-	"text/tabwriter"
+	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Progress is for a person who waits, not for a file.
 	var progress io.Writer = io.Discard
@@ -38,47 +40,45 @@ func main() {
 	}
 }
 
-// row is one line of the table.
-type row struct {
-	work      string
-	measured  string
-	reference string
-	ratio     float64 // measured over reference, so that higher is better; 0 for none
-	budget    string
-	met       bool
-}
-
-// size is how large the run is.
-type size struct {
-	preload int // memberships there before adding
-	adds    int // single adds each client makes
-	checks  int // checks each client makes
-	batches int // batches of 10,000
-	users   int // of the directory in memory
-	groups  int
-	edges   int
-	big     int // members of the big group
-	sizes   []int
-}
-
-var (
-	quick = size{preload: 500_000, adds: 300, checks: 2000, batches: 10, users: 100_000, groups: 10_000, edges: 1_000_000, big: 100_000, sizes: []int{10_000, 100_000, 1_000_000}}
-	full  = size{preload: 1_000_000, adds: 1000, checks: 10000, batches: 20, users: 1_000_000, groups: 100_000, edges: 10_000_000, big: 1_000_000, sizes: []int{10_000, 1_000_000, 10_000_000}}
-)
-
-func run(ctx context.Context, args []string, out, progress io.Writer) error {
+func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(progress)
-	large := flags.Bool("full", false, "measure at 10 million memberships")
-	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
-	chartFile := flags.String("chart", "", "draw cost against size into this file")
+	flags.SetOutput(out)
+	sizes := flags.String("sizes", "10k,1m,10m", "memberships in the directories to measure in")
+	quick := flags.Bool("quick", false, "measure in small directories, less often and without PostgreSQL")
 	match := flags.String("match", "", "measure only what this regular expression matches")
+	file := flags.String("json", "", "keep the figures in this file: those measured replace what it has of the same work and size")
+	docs := flags.String("docs", "", "write performance.md and growth.svg in this directory from the figures kept, in performance.json there unless -json says where")
+	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	wanted, err := regexp.Compile(*match)
+	m := meter{effort: thorough, progress: progress}
+	if *quick {
+		m.effort = brief
+		if !given(flags, "sizes") {
+			*sizes = "10k,100k"
+		}
+	}
+	list, err := parseSizes(*sizes)
 	if err != nil {
 		return err
+	}
+	if m.match, err = regexp.Compile(*match); err != nil {
+		return err
+	}
+	if *docs != "" && *file == "" {
+		*file = filepath.Join(*docs, "performance.json")
+	}
+	kept := record{Machine: thisMachine()}
+	if *file != "" {
+		if len(list) > 0 {
+			kept, err = openRecord(*file)
+		} else {
+			kept, err = readRecord(*file)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if *profile != "" {
 		f, err := os.Create(*profile)
@@ -91,82 +91,52 @@ func run(ctx context.Context, args []string, out, progress io.Writer) error {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	s := quick
-	if *large {
-		s = full
+	if m.scratch, err = os.MkdirTemp("", "roster-bench-"); err != nil {
+		return err
 	}
-	var rows []row
-	for _, m := range []struct {
-		name    string
-		measure func(context.Context, size, io.Writer) ([]row, error)
-	}{
-		{"check over HTTP", checkHTTP},
-		{"add over HTTP", addHTTP},
-		{"index", inMemory},
-		{"growth", func(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-			all, err := grown(ctx, s, progress)
-			if err != nil {
-				return nil, err
-			}
-			var rows []row
-			for _, g := range all {
-				rows = append(rows, g.row())
-			}
-			return rows, draw(*chartFile, all)
-		}},
-		{"big group", bigGroup},
-		{"start", start},
-		{"PostgreSQL checks", checkPostgres},
-		{"PostgreSQL adds", addPostgres},
-	} {
-		if !wanted.MatchString(m.name) {
-			continue
-		}
-		fmt.Fprintf(progress, "\r\x1b[K%s…", m.name)
-		more, err := m.measure(ctx, s, progress)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		rows = append(rows, more...)
-		runtime.GC()
+	defer func() { err = errors.Join(err, os.RemoveAll(m.scratch)) }()
+	if len(list) > 0 {
+		fmt.Fprintf(out, "%s. Needs up to %s in %s (TMPDIR).\n", thisMachine(), needed(list), os.TempDir())
 	}
-	fmt.Fprint(progress, "\r\x1b[K")
-	print(out, rows)
+
+	// What was measured is printed and kept as it comes: the next size may take long.
+	var measured []figure
+	note := func(heading string, figures []figure, err error) error {
+		if err != nil || len(figures) == 0 {
+			return err
+		}
+		m.say("")
+		printTable(out, heading, heldTable(figures))
+		measured = append(measured, figures...)
+		kept.merge(figures)
+		if *file == "" {
+			return nil
+		}
+		return kept.write(*file)
+	}
+	for _, n := range list {
+		figures, err := m.at(ctx, n)
+		if err := note(short(n)+" memberships", figures, err); err != nil {
+			return err
+		}
+	}
+	if !*quick && len(list) > 0 {
+		figures, err := m.onPostgres(ctx)
+		if err := note("PostgreSQL, "+short(postgresSize)+" memberships", figures, err); err != nil {
+			return err
+		}
+	}
+	if len(list) > 1 {
+		printTable(out, "Cost against size", growthTable(measured))
+	}
+	if *docs != "" {
+		return document(*docs, kept)
+	}
 	return nil
 }
 
-// draw makes the chart, if a file is named for it.
-func draw(file string, all []growth) error {
-	if file == "" {
-		return nil
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	return errors.Join(chart(f, all), f.Close())
+func given(flags *flag.FlagSet, name string) bool {
+	found := false
+	flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
-
-func print(out io.Writer, rows []row) {
-	fmt.Fprintf(out, "%d cores, %s %s/%s\n\n", runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "work\tmeasured\treference\tratio\tbudget\t")
-	for _, r := range rows {
-		ratio := ""
-		if r.ratio != 0 {
-			ratio = fmt.Sprintf("%.2f", r.ratio)
-		}
-		verdict := ""
-		switch {
-		case r.met:
-			verdict = "met"
-		case r.budget != "":
-			verdict = "missed"
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", r.work, r.measured, r.reference, ratio, r.budget, verdict)
-	}
-	tw.Flush()
-}
-
-// perSecond writes a rate as a person reads it.
-func perSecond(rate float64) string { return fmt.Sprintf("%.0f/s", rate) }

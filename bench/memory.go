@@ -1,230 +1,137 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
 
-	"roster/internal/directory"
 	"roster/internal/id"
 	"roster/internal/index"
 )
 
-// build makes a directory in memory: zipf-sized groups in a tree five levels
-// deep with about four ancestors a group.
-func build(s size) *index.State {
-	rng := rand.New(rand.NewPCG(1, 2))
-	e := index.NewState().Edit()
-	for u := 1; u <= s.users; u++ {
-		e.PutUser(id.Number(u), id.New[id.User](), false, 0)
+// levels is how deep the tree of groups is.
+const levels = 5
+
+// parents returns which groups of the level above the i-th of a tree is in.
+func parents(rng *rand.Rand, i, level int) []int {
+	if i < level {
+		return nil
 	}
-	for g := 1; g <= s.groups; g++ {
-		e.PutGroup(id.Number(g), id.New[id.Group]())
+	above := min(i/level, levels-1)
+	list := []int{(above-1)*level + rng.IntN(level)}
+	if other := (above-1)*level + rng.IntN(level); rng.IntN(2) == 0 && other != list[0] {
+		list = append(list, other)
 	}
-	// Five levels: the parents of a group are in the level above it.
-	level := s.groups / 5
-	for g := level + 1; g <= s.groups; g++ {
-		above := (g - 1) / level * level
-		for range 1 + rng.IntN(2) {
-			e.Put(index.Edge{Group: id.Number(above - level + 1 + rng.IntN(level)), Member: id.GroupMember(id.Number(g))})
-		}
-	}
-	zipf := rand.NewZipf(rng, 1.1, 20, uint64(s.groups-1))
-	perm := rng.Perm(s.groups)
-	members := make([][]id.Number, s.groups)
-	for range s.edges {
+	return list
+}
+
+// zipfGroups puts users at random into groups whose sizes go by Zipf's law, until
+// there are about so many memberships. Each group's list ascends.
+func zipfGroups(rng *rand.Rand, groups, users, memberships int) [][]id.Number {
+	zipf := rand.NewZipf(rng, 1.1, 20, uint64(groups-1))
+	perm := rng.Perm(groups)
+	members := make([][]id.Number, groups)
+	for range max(memberships, 0) {
 		g := perm[zipf.Uint64()]
-		members[g] = append(members[g], id.Number(1+rng.IntN(s.users)))
+		members[g] = append(members[g], id.Number(1+rng.IntN(users)))
 	}
 	for g, m := range members {
 		slices.Sort(m)
-		e.PutMembers(id.Number(g+1), slices.Compact(m))
-		members[g] = nil
+		members[g] = slices.Compact(m)
 	}
-	return e.Commit(1)
+	return members
 }
 
-// inMemory measures what the index costs and how fast it answers.
-func inMemory(_ context.Context, s size, progress io.Writer) ([]row, error) {
-	before := heap()
-	st := build(s)
-	edges := 0
-	for g := 1; g <= s.groups; g++ {
-		edges += st.Standing(id.Number(g))
+// build makes an index of that shape, with about four groups above each, and
+// says how many memberships are in it.
+func build(n int) (st *index.State, memberships int) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	users, groups := usersOf(n), groupsOf(n)
+	e := index.NewState().Edit()
+	for u := 1; u <= users; u++ {
+		e.PutUser(id.Number(u), id.New[id.User](), false, 0)
 	}
-	bytes := float64(heap()-before) / float64(edges)
+	for g := 1; g <= groups; g++ {
+		e.PutGroup(id.Number(g), id.New[id.Group]())
+	}
+	for i := range groups {
+		for _, above := range parents(rng, i, groups/levels) {
+			e.Put(index.Edge{Group: id.Number(above + 1), Member: id.GroupMember(id.Number(i + 1))})
+		}
+	}
+	members := zipfGroups(rng, groups, users, n)
+	for g, m := range members {
+		e.PutMembers(id.Number(g+1), m)
+		memberships += len(m)
+		members[g] = nil
+	}
+	return e.Commit(1), memberships
+}
+
+// inMemory measures what the index takes and how fast it answers.
+func (m *meter) inMemory(n int) []figure {
+	before := heap()
+	st, memberships := build(n)
+	each := float64(heap()-before) / float64(memberships)
 	rng := rand.New(rand.NewPCG(3, 4))
 	const asks = 1_000_000
 	users, groups := make([]id.Number, asks), make([]id.Number, asks)
 	for i := range asks {
-		users[i], groups[i] = id.Number(1+rng.IntN(s.users)), id.Number(1+rng.IntN(s.groups))
+		users[i], groups[i] = id.Number(1+rng.IntN(usersOf(n))), id.Number(1+rng.IntN(groupsOf(n)))
 	}
 	now := time.Now().UnixMicro()
-	ask := func() time.Duration {
-		start := time.Now()
+	ask := func() (took, allocs sample) {
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		had, start := stats.Mallocs, time.Now()
 		for i := range asks {
 			st.Check(users[i], groups[i], now)
 		}
-		return time.Since(start) / asks
+		took.cost = float64(time.Since(start).Nanoseconds()) / asks
+		runtime.ReadMemStats(&stats)
+		allocs.cost = float64(stats.Mallocs-had) / asks
+		return took, allocs
+	}
+	// A check is bound by memory, not by arithmetic, so it is held against reads of
+	// as much memory.
+	lines := make([]uint64, 2*n)
+	for i := range lines {
+		lines[i] = uint64(i) // or all would be one page of zeros
+	}
+	read := func() sample {
+		var sum uint64
+		start := time.Now()
+		for i := range asks {
+			at := uint64(users[i])*2654435761 + uint64(groups[i])
+			for range 4 {
+				at = (at*6364136223846793005 + lines[at%uint64(len(lines))]) | 1
+			}
+			sum += at
+		}
+		runtime.KeepAlive(sum)
+		return sample{cost: float64(time.Since(start).Nanoseconds()) / asks}
 	}
 	ask() // remembers the ancestors
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	allocs := stats.Mallocs
-	best := min(ask(), ask(), ask())
-	runtime.ReadMemStats(&stats)
-	perCheck := float64(stats.Mallocs-allocs) / (3 * asks)
-
-	// The reference is what reading as many random cache lines costs here: a
-	// check is bound by memory, not by arithmetic.
-	lines := make([]uint64, s.edges*2)
-	var sum uint64
-	start := time.Now()
-	for i := range asks {
-		at := uint64(users[i])*2654435761 + uint64(groups[i])
-		for range 4 {
-			at = (at*6364136223846793005 + lines[at%uint64(len(lines))]) | 1
-		}
-		sum += at
+	var checks, allocs, reads []sample
+	for range m.rounds {
+		c, a := ask()
+		checks, allocs, reads = append(checks, c), append(allocs, a), append(reads, read())
 	}
-	four := time.Since(start) / asks
-	runtime.KeepAlive(sum)
 	runtime.KeepAlive(st)
-	at := fmt.Sprintf("%d users, %d groups, %d memberships", s.users, s.groups, edges)
-	return []row{
-		{
-			work: "transitive check in process, " + at, measured: best.String(), reference: four.String() + " four dependent cache misses",
-			ratio: float64(four) / float64(best), budget: "< 1µs", met: best < time.Microsecond,
-		},
-		{work: "allocations a check", measured: fmt.Sprintf("%.3f", perCheck), budget: "0", met: perCheck < 0.001},
-		{work: "index memory, bytes a membership", measured: fmt.Sprintf("%.1f", bytes), budget: "< 16", met: bytes < 16},
-	}, nil
+	return []figure{
+		figureOf(indexReads, n, reads, nil),
+		figureOf(indexCheck, n, checks, reads),
+		figureOf(indexAllocs, n, allocs, nil),
+		figureOf(indexMemory, n, []sample{{cost: each}}, nil),
+	}
 }
 
+// heap is how much memory is in use.
 func heap() uint64 {
 	runtime.GC()
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
-}
-
-// bigGroup measures that what is done to a large group costs what it costs for a
-// small one.
-func bigGroup(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newBed(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
-	us, gs, err := b.fill(ctx, s.big+2000, 2)
-	if err != nil {
-		return nil, err
-	}
-	for from := 0; from < s.big; from += directory.MaxBatch {
-		var members []directory.MemberRef
-		for _, u := range us[from:min(from+directory.MaxBatch, s.big)] {
-			members = append(members, directory.MemberRef{Ref: directory.ByUser(u)})
-		}
-		if _, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(gs[0]), Add: members}); err != nil {
-			return nil, err
-		}
-	}
-	adds := func(g id.Group, users []id.User) (time.Duration, error) {
-		start := time.Now()
-		err := parallel(len(users), func(i int) error {
-			_, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(g), Add: []directory.MemberRef{{Ref: directory.ByUser(users[i])}}})
-			return err
-		})
-		return time.Since(start), err
-	}
-	var ratios []float64
-	rest := us[s.big:]
-	for i := 0; i < len(rest); i += 200 {
-		small, err := adds(gs[1], rest[i:i+200])
-		if err != nil {
-			return nil, err
-		}
-		large, err := adds(gs[0], rest[i:i+200])
-		if err != nil {
-			return nil, err
-		}
-		ratios = append(ratios, float64(small)/float64(large))
-	}
-	rows := []row{{
-		work:     fmt.Sprintf("add one member to a group of %d, against a small one", s.big),
-		measured: fmt.Sprintf("%.2f of the speed", median(ratios)), reference: "the same adds to a group of up to 2,000",
-		ratio: median(ratios), budget: "the same", met: median(ratios) > 0.8,
-	}}
-	page := func(after int64) (time.Duration, error) {
-		start := time.Now()
-		_, err := b.Directory.Members(ctx, b.p, directory.ListMembers{Group: directory.ByGroup(gs[0]), Page: directory.Page{After: after, Limit: 1000}})
-		return time.Since(start), err
-	}
-	var pages []float64
-	for range 21 {
-		first, err := page(0)
-		if err != nil {
-			return nil, err
-		}
-		last, err := page(directory.MemberCursor(id.UserMember(id.Number(s.big - 1500))))
-		if err != nil {
-			return nil, err
-		}
-		pages = append(pages, float64(first)/float64(last))
-	}
-	return append(rows, row{
-		work:     fmt.Sprintf("page of 1,000 members near the end of %d", s.big),
-		measured: fmt.Sprintf("%.2f of the speed", median(pages)), reference: "the first page",
-		ratio: median(pages), budget: "the same", met: median(pages) > 0.8,
-	}), nil
-}
-
-// start measures how soon a server answers over a directory that holds much.
-func start(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newBed(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	dir := filepath.Join(b.dir, "data")
-	defer os.RemoveAll(b.dir)
-	groups := s.edges / 10000
-	us, gs, err := b.fill(ctx, 10000, groups)
-	if err != nil {
-		return nil, err
-	}
-	members := make([]directory.MemberRef, len(us))
-	for i, u := range us {
-		members[i] = directory.MemberRef{Ref: directory.ByUser(u)}
-	}
-	for i, g := range gs {
-		fmt.Fprintf(progress, "\r\x1b[Kstart: filling, %d of %d", i*len(members), s.edges)
-		if _, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(g), Add: members}); err != nil {
-			return nil, err
-		}
-	}
-	b.http.Close()
-	if err := b.Opened.Close(); err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	if b.Opened, err = reopen(ctx, dir); err != nil {
-		return nil, err
-	}
-	defer b.Opened.Close()
-	a, err := b.Directory.IsMember(ctx, b.p, directory.Check{User: directory.ByUser(us[1]), Group: directory.ByGroup(gs[len(gs)-1])})
-	took := time.Since(began)
-	if err == nil && !a.Value {
-		err = fmt.Errorf("the first check after a start says no")
-	}
-	return []row{{
-		work: fmt.Sprintf("start with %d memberships, to the first right answer", s.edges), measured: took.Round(time.Millisecond / 10).String(),
-		budget: "< 1s", met: took < time.Second,
-	}}, err
 }

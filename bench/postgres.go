@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"sync"
@@ -16,8 +16,12 @@ import (
 	"roster/bench/load"
 	"roster/internal/authn"
 	"roster/internal/directory"
+	"roster/internal/id"
 	"roster/internal/store/postgres/pgtest"
 )
+
+// postgresSize is how many memberships there are on PostgreSQL.
+const postgresSize = 100_000
 
 // nodeConnections is how many connections a node opens by itself, and so how many
 // the reference gets.
@@ -31,7 +35,7 @@ type postgresBed struct {
 	raw    *pgxpool.Pool
 }
 
-func newPostgresBed(ctx context.Context) (_ *postgresBed, err error) {
+func newPostgresBed(ctx context.Context, scratch string) (_ *postgresBed, err error) {
 	p := &postgresBed{}
 	if p.server, err = pgtest.Begin("max_wal_size = 4GB"); err != nil {
 		return nil, err
@@ -45,7 +49,7 @@ func newPostgresBed(ctx context.Context) (_ *postgresBed, err error) {
 		return nil, err
 	}
 	os.Setenv(authn.SealKeyEnv, strings.Repeat("0", 64)) // of a database that goes away
-	if p.bed, err = newBed(ctx, p.server.DSN("roster")); err != nil {
+	if p.bed, err = newBed(ctx, scratch, p.server.DSN("roster")); err != nil {
 		return nil, err
 	}
 	p.raw, err = pgxpool.New(ctx, p.server.DSN("raw")+fmt.Sprint("&pool_max_conns=", nodeConnections))
@@ -80,8 +84,8 @@ func (p *postgresBed) close() error {
 	return err
 }
 
-// rate runs work n times in each of 64 goroutines and returns how often a second.
-func rate(n int, work func(client, i int) error) (float64, error) {
+// raced does work n times in each of 64 goroutines, and says what one cost.
+func raced(n int, work func(client, i int) error) (sample, error) {
 	errs := make([]error, clients)
 	var all sync.WaitGroup
 	start := time.Now()
@@ -95,155 +99,119 @@ func rate(n int, work func(client, i int) error) (float64, error) {
 		})
 	}
 	all.Wait()
-	return float64(clients*n) / time.Since(start).Seconds(), errors.Join(errs...)
+	return sample{cost: float64(time.Since(start).Nanoseconds()) / float64(clients*n)}, errors.Join(errs...)
 }
 
-// checkPostgres holds a strong check over HTTP on a node of several against one
-// read of one row by its key, which is the least that a node has to ask.
-func checkPostgres(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	p, err := newPostgresBed(ctx)
+// onPostgres measures on a private PostgreSQL server, at one size: a strong check
+// over HTTP on a node of several against one read of one row by its key, which is
+// the least that a node has to ask; durable adds, one at a time, against the same
+// inserts each in a transaction of its own; and 10,000 in a call against COPY.
+func (m *meter) onPostgres(ctx context.Context) ([]figure, error) {
+	if !m.wants(pgCheck, pgAdd, pgAdds) {
+		return nil, nil
+	}
+	m.say("PostgreSQL")
+	p, err := newPostgresBed(ctx, m.scratch)
 	if err != nil {
 		return nil, err
 	}
 	defer p.close()
-	users, groups, err := p.town(ctx)
+	const users = directory.MaxBatch
+	groups := 2 * postgresSize / users
+	us, gs, err := p.fill(ctx, users, groups+m.rounds+1)
 	if err != nil {
 		return nil, err
 	}
-	plan := load.Plan{Address: p.address, Clients: clients, Requests: s.checks, Next: p.checks(users, groups), Status: []int{200}, Progress: progress, Name: "strong check on PostgreSQL"}
-	var ratios, measured, reference []float64
-	var latency load.Histogram
-	for range 5 {
-		want, err := rate(s.checks, func(client, i int) error {
-			var revision int64
-			return p.raw.QueryRow(ctx, "SELECT revision FROM heads WHERE tenant = $1", int64((client*31+i)%1000+1)).Scan(&revision)
-		})
-		if err != nil {
-			return nil, err
-		}
-		got, err := load.Run(ctx, plan)
-		if err != nil {
-			return nil, err
-		}
-		ratios = append(ratios, got.PerSecond()/want)
-		measured, reference = append(measured, got.PerSecond()), append(reference, want)
-		latency = got.Latency
-	}
-	return []row{{
-		work:      "PostgreSQL: strong check over HTTP, 64 clients",
-		measured:  fmt.Sprintf("%s (p99 %s)", perSecond(median(measured)), latency.Quantile(0.99)),
-		reference: perSecond(median(reference)) + " point reads by pgx, 64 clients",
-		ratio:     median(ratios),
-	}}, nil
-}
-
-// addPostgres holds durable adds over HTTP on PostgreSQL, one at a time against
-// the same inserts each in a transaction of its own, and 10,000 in a call against
-// COPY.
-func addPostgres(ctx context.Context, s size, progress io.Writer) ([]row, error) {
-	b, err := newPostgresBed(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer b.close()
-	const batch = 10000
-	preload := s.preload / 5
-	p := pairs{groups: preload / batch * 2, users: batch}
-	us, gs, err := b.fill(ctx, p.users, p.groups+s.batches)
-	if err != nil {
-		return nil, err
-	}
-	serial := int64(0)
-	copyIn := func(edges []edge) (float64, error) {
-		start := time.Now()
-		_, err := b.raw.CopyFrom(ctx, pgx.Identifier{"edges"}, []string{"tenant", "grp", "member", "serial", "revision", "added", "starts", "ends", "role"},
-			pgx.CopyFromSlice(len(edges), func(i int) ([]any, error) {
-				serial++
-				return []any{int64(1), int32(edges[i].group + 1), int32(edges[i].user + 1), serial, serial, int64(0), int64(0), int64(0), int16(0)}, nil
-			}))
-		return float64(len(edges)) / time.Since(start).Seconds(), err
-	}
-	for g := range p.groups {
-		fmt.Fprintf(progress, "\r\x1b[KPostgreSQL adds: preloading, %d of %d", g*batch/2, preload)
-		var members []directory.MemberRef
-		var edges []edge
-		for u := range p.users {
-			if p.preloaded(g, u) {
-				members = append(members, directory.MemberRef{Ref: directory.ByUser(us[u])})
-				edges = append(edges, edge{g, u})
+	// Every other of all pairs is there, group by group, and the rest come one at a
+	// time in no order.
+	var rest []edge
+	for _, g := range gs[:groups] {
+		var there []edge
+		for u := range users {
+			e := edge{g.number, id.UserMember(id.Number(u + 1))}
+			if u%2 == 0 {
+				there = append(there, e)
+			} else {
+				rest = append(rest, e)
 			}
 		}
-		if _, err := b.Directory.ChangeMembers(ctx, b.p, directory.MembersChange{Group: directory.ByGroup(gs[g]), Add: members}); err != nil {
+		if err := p.change(ctx, directory.AddMembers, there); err != nil {
 			return nil, err
 		}
-		if _, err := copyIn(edges); err != nil {
+		if _, err := p.copy(ctx, there); err != nil {
 			return nil, err
 		}
 	}
-
-	var singles, raws, ratios []float64
-	var latency load.Histogram
-	next := 0
-	for range 5 {
-		edges := make([]edge, clients*s.adds)
-		for i := range edges {
-			edges[i].group, edges[i].user = p.scattered(next + i)
-		}
-		want, err := rate(s.adds, func(client, i int) error {
-			e := edges[client*s.adds+i]
-			_, err := b.raw.Exec(ctx, "INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role) VALUES (1, $1, $2, $3, $3, 0, 0, 0, 0)", int32(e.group+1), int32(e.user+1), int64(i))
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		got, err := load.Run(ctx, load.Plan{
-			Address: b.address, Clients: clients, Requests: s.adds, Status: []int{201}, Progress: progress, Name: "single adds on PostgreSQL",
-			Next: func(buf []byte, client, n int) ([]byte, int) {
-				e := edges[client*s.adds+n]
-				return b.put(buf, gs[e.group], us[e.user]), 1
+	rand.New(rand.NewPCG(11, 12)).Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
+	each := min(m.adds, len(rest)/clients/(m.rounds+1))
+	number := make(map[id.Number]group, len(gs))
+	for _, g := range gs {
+		number[g.number] = g
+	}
+	body, next := batchOf(us), groups
+	var everybody []edge
+	return m.inTurn(ctx, postgresSize, m.rounds, time.Hour,
+		task{work: pgxReads, do: func() (sample, error) {
+			return raced(m.checks, func(client, i int) error {
+				var revision int64
+				return p.raw.QueryRow(ctx, "SELECT revision FROM heads WHERE tenant = $1", int64((client*31+i)%1000+1)).Scan(&revision)
+			})
+		}},
+		task{work: pgCheck, do: func() (sample, error) {
+			return under(ctx, load.Plan{Address: p.address, Clients: clients, Requests: m.checks, Status: []int{200}, Next: p.checkRequests(us, gs[:groups])})
+		}},
+		task{work: pgxInserts, do: func() (sample, error) {
+			return raced(each, func(client, i int) error {
+				e := rest[client*each+i]
+				_, err := p.raw.Exec(ctx, "INSERT INTO edges (tenant, grp, member, serial, revision, added, starts, ends, role) VALUES (1, $1, $2, $3, $3, 0, 0, 0, 0)", int32(e.group), int32(e.member), int64(i))
+				return err
+			})
+		}},
+		task{
+			work: pgAdd,
+			do: func() (sample, error) {
+				return under(ctx, load.Plan{
+					Address: p.address, Clients: clients, Requests: each, Status: []int{201},
+					Next: func(buf []byte, client, n int) ([]byte, int) {
+						e := rest[client*each+n]
+						u, _ := e.member.User()
+						return p.put(buf, number[e.group].id, us[u-1]), 1
+					},
+				})
+			},
+			undo: func() error {
+				rest = rest[clients*each:]
+				return nil
+			},
+		},
+		task{work: pgxCopy, do: func() (sample, error) {
+			everybody = everybody[:0]
+			for u := range users {
+				everybody = append(everybody, edge{gs[next].number, id.UserMember(id.Number(u + 1))})
+			}
+			return p.copy(ctx, everybody)
+		}},
+		task{
+			work: pgAdds,
+			do: func() (sample, error) {
+				return under(ctx, load.Plan{
+					Address: p.address, Clients: 1, Requests: 1, Status: []int{200},
+					Next: func(buf []byte, _, _ int) ([]byte, int) { return p.post(buf, gs[next].id, body), users },
+				})
+			},
+			undo: func() error {
+				next++
+				return nil
 			},
 		})
-		if err != nil {
-			return nil, err
-		}
-		next += len(edges)
-		singles, raws, ratios = append(singles, got.PerSecond()), append(raws, want), append(ratios, got.PerSecond()/want)
-		latency = got.Latency
-	}
+}
 
-	body := everybody(us)
-	var batches, copies, batchRatios []float64
-	for i := range s.batches {
-		g := p.groups + i
-		edges := make([]edge, batch)
-		for u := range edges {
-			edges[u] = edge{g, u}
-		}
-		want, err := copyIn(edges)
-		if err != nil {
-			return nil, err
-		}
-		got, err := load.Run(ctx, load.Plan{
-			Address: b.address, Clients: 1, Requests: 1, Status: []int{200}, Progress: progress, Name: "10,000 adds in a call on PostgreSQL",
-			Next: func(buf []byte, _, _ int) ([]byte, int) { return b.post(buf, gs[g], body), batch },
-		})
-		if err != nil {
-			return nil, err
-		}
-		batches, copies, batchRatios = append(batches, got.PerSecond()), append(copies, want), append(batchRatios, got.PerSecond()/want)
-	}
-	return []row{
-		{
-			work:      fmt.Sprintf("PostgreSQL: durable single adds over HTTP, 64 clients, scattered, %d there", preload),
-			measured:  fmt.Sprintf("%s (p99 %s)", perSecond(median(singles)), latency.Quantile(0.99)),
-			reference: perSecond(median(raws)) + " single inserts by pgx, 64 clients",
-			ratio:     median(ratios),
-		}, {
-			work:      "PostgreSQL: 10,000 adds in one call",
-			measured:  perSecond(median(batches)),
-			reference: perSecond(median(copies)) + " COPY of the same rows",
-			ratio:     median(batchRatios),
-		},
-	}, nil
+// copy is COPY of edges, and says what one cost.
+func (p *postgresBed) copy(ctx context.Context, edges []edge) (sample, error) {
+	start := time.Now()
+	_, err := p.raw.CopyFrom(ctx, pgx.Identifier{"edges"}, []string{"tenant", "grp", "member", "serial", "revision", "added", "starts", "ends", "role"},
+		pgx.CopyFromSlice(len(edges), func(i int) ([]any, error) {
+			return []any{int64(1), int32(edges[i].group), int32(edges[i].member), int64(i), int64(i), int64(0), int64(0), int64(0), int16(0)}, nil
+		}))
+	return sample{cost: float64(time.Since(start).Nanoseconds()) / float64(len(edges))}, err
 }
