@@ -158,7 +158,7 @@ func (n panel) draw(p *printer) {
 		}
 		p.line(`<path class="%s" d="%s"/>`, class, path(x, y, c.sizes, c.costs))
 		at := namesTop + nameHeight*i
-		p.line(`<path class="%s" d="M16 %d h18"/><text class="less" x="40" y="%d">%s</text>`, class, at-4, at, html.EscapeString(c.work.name))
+		p.line(`<path class="%s" d="M16 %.1fh18"/><text class="less" x="40" y="%d">%s</text>`, class, float64(at)-4.5, at, html.EscapeString(c.work.name))
 	}
 }
 

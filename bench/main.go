@@ -9,7 +9,7 @@
 //	go run ./bench -match 'checks:'     what matches "heading: work"
 //	go run ./bench -docs docs           keep the figures in performance.json there,
 //	                                    and write them into performance.md and growth.svg
-//	go run ./bench -docs docs -sizes '' write those again, and measure nothing
+//	go run ./bench -docs docs -again    write those again, and measure nothing
 package main
 
 import (
@@ -40,48 +40,77 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+// options are what the command line says.
+type options struct {
+	sizes   []int
+	quick   bool
+	match   *regexp.Regexp
+	file    string // where figures are kept
+	docs    string // the directory of the page they are written into
+	profile string
+}
+
+func parse(args []string, out io.Writer) (options, error) {
+	var o options
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(out)
-	sizes := flags.String("sizes", "10k,1m,10m", "memberships in the directories to measure in")
-	quick := flags.Bool("quick", false, "measure in small directories, less often and without PostgreSQL")
+	sizes := flags.String("sizes", "", "memberships in the directories to measure in (default 10k,1m,10m)")
+	flags.BoolVar(&o.quick, "quick", false, "measure less often, without PostgreSQL, and by default at 10k,100k")
 	match := flags.String("match", "", "measure only what this regular expression matches")
-	file := flags.String("json", "", "keep the figures in this file: those measured replace what it has of the same work and size")
-	docs := flags.String("docs", "", "write performance.md and growth.svg in this directory from the figures kept, in performance.json there unless -json says where")
-	profile := flags.String("cpuprofile", "", "write a CPU profile to this file")
+	flags.StringVar(&o.file, "json", "", "keep the figures in this file; those measured replace what it has of the same work and size")
+	flags.StringVar(&o.docs, "docs", "", "write performance.md and growth.svg in this directory, and keep the figures they are made of in performance.json there")
+	again := flags.Bool("again", false, "with -docs: measure nothing, and write the page again")
+	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to this file")
 	if err := flags.Parse(args); err != nil {
-		return err
+		return o, err
 	}
-	m := meter{effort: thorough, progress: progress}
-	if *quick {
-		m.effort = brief
-		if !given(flags, "sizes") {
+	if o.quick && o.docs != "" {
+		return o, errors.New("-quick is too rough for what others are to read: leave -docs away")
+	}
+	if o.docs != "" && o.file == "" {
+		o.file = filepath.Join(o.docs, "performance.json")
+	}
+	var err error
+	if o.match, err = regexp.Compile(*match); err != nil || *again {
+		return o, err
+	}
+	if *sizes == "" {
+		if *sizes = "10k,1m,10m"; o.quick {
 			*sizes = "10k,100k"
 		}
 	}
-	list, err := parseSizes(*sizes)
+	o.sizes, err = parseSizes(*sizes)
+	return o, err
+}
+
+func run(ctx context.Context, args []string, out, progress io.Writer) (err error) {
+	o, err := parse(args, out)
 	if err != nil {
 		return err
 	}
-	if m.match, err = regexp.Compile(*match); err != nil {
+	kept, err := readRecord(o.file)
+	if err != nil {
 		return err
 	}
-	if *docs != "" && *file == "" {
-		*file = filepath.Join(*docs, "performance.json")
-	}
-	kept := record{Machine: thisMachine()}
-	if *file != "" {
-		if len(list) > 0 {
-			kept, err = openRecord(*file)
-		} else {
-			kept, err = readRecord(*file)
+	if len(o.sizes) > 0 {
+		if err := kept.belongsTo(thisMachine()); err != nil {
+			return fmt.Errorf("%s %w", o.file, err)
 		}
-		if err != nil {
+		if err := o.measure(ctx, &kept, out, progress); err != nil {
 			return err
 		}
 	}
-	if *profile != "" {
-		f, err := os.Create(*profile)
+	if o.docs != "" {
+		return document(o.docs, kept)
+	}
+	return nil
+}
+
+// measure measures everything wanted, prints it, and keeps it as it comes: the next
+// size may take long.
+func (o options) measure(ctx context.Context, kept *record, out, progress io.Writer) (err error) {
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
 		if err != nil {
 			return err
 		}
@@ -91,52 +120,44 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		}
 		defer pprof.StopCPUProfile()
 	}
+	m := meter{effort: thorough, match: o.match, progress: progress}
+	if o.quick {
+		m.effort = brief
+	}
 	if m.scratch, err = os.MkdirTemp("", "roster-bench-"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(m.scratch)) }()
-	if len(list) > 0 {
-		fmt.Fprintf(out, "%s. Needs up to %s in %s (TMPDIR).\n", thisMachine(), needed(list), os.TempDir())
-	}
+	fmt.Fprintf(out, "%s. Needs up to %s of disk in %s (TMPDIR).\n", thisMachine(), needed(o.sizes), os.TempDir())
 
-	// What was measured is printed and kept as it comes: the next size may take long.
 	var measured []figure
 	note := func(heading string, figures []figure, err error) error {
+		m.say("")
 		if err != nil || len(figures) == 0 {
 			return err
 		}
-		m.say("")
 		printTable(out, heading, heldTable(figures))
 		measured = append(measured, figures...)
 		kept.merge(figures)
-		if *file == "" {
+		if o.file == "" {
 			return nil
 		}
-		return kept.write(*file)
+		return kept.write(o.file)
 	}
-	for _, n := range list {
+	for _, n := range o.sizes {
 		figures, err := m.at(ctx, n)
 		if err := note(short(n)+" memberships", figures, err); err != nil {
 			return err
 		}
 	}
-	if !*quick && len(list) > 0 {
+	if !o.quick {
 		figures, err := m.onPostgres(ctx)
 		if err := note("PostgreSQL, "+short(postgresSize)+" memberships", figures, err); err != nil {
 			return err
 		}
 	}
-	if len(list) > 1 {
+	if len(o.sizes) > 1 {
 		printTable(out, "Cost against size", growthTable(measured))
 	}
-	if *docs != "" {
-		return document(*docs, kept)
-	}
 	return nil
-}
-
-func given(flags *flag.FlagSet, name string) bool {
-	found := false
-	flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
-	return found
 }

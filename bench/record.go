@@ -19,7 +19,7 @@ type record struct {
 func readRecord(file string) (record, error) {
 	var r record
 	data, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
+	if file == "" || errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
 	if err == nil {
@@ -28,15 +28,14 @@ func readRecord(file string) (record, error) {
 	return r, err
 }
 
-// openRecord is readRecord for adding figures of this machine: those of two would
-// not compare.
-func openRecord(file string) (record, error) {
-	r, err := readRecord(file)
-	if err == nil && len(r.Figures) > 0 && r.Machine != thisMachine() {
-		err = fmt.Errorf("%s has figures of %s, and this is %s: remove it first, or name another file", file, r.Machine, thisMachine())
+// belongsTo makes an empty record that of a machine. Figures of two would not
+// compare.
+func (r *record) belongsTo(machine string) error {
+	if len(r.Figures) > 0 && r.Machine != machine {
+		return fmt.Errorf("has figures of %s, and this is %s: remove it first, or name another file", r.Machine, machine)
 	}
-	r.Machine = thisMachine()
-	return r, err
+	r.Machine = machine
+	return nil
 }
 
 // merge adds figures, in place of those of the same work and size, and drops those

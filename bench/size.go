@@ -13,9 +13,6 @@ const smallest = 10_000
 // parseSizes reads a list of sizes, such as 10k,1m,10m, that ascends.
 func parseSizes(text string) ([]int, error) {
 	var sizes []int
-	if text == "" {
-		return nil, nil
-	}
 	for part := range strings.SplitSeq(text, ",") {
 		n, err := parseSize(strings.TrimSpace(part))
 		if err != nil {

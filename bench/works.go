@@ -37,9 +37,11 @@ func (w *work) least() float64 {
 	return w.ratio
 }
 
-// works are all of them, in the order of the tables.
+// works are all of them, in the order of the tables. To add one, say here what it
+// is, do it in the file that measures its like, and name it in [meter.at].
 var works []*work
 
+// below puts works below a heading.
 func below(heading string, list ...*work) struct{} {
 	for _, w := range list {
 		w.heading = heading
@@ -48,7 +50,11 @@ func below(heading string, list ...*work) struct{} {
 	return struct{}{}
 }
 
-const further = "memory beyond the processor's caches"
+// Reasons to grow that several have.
+const (
+	further = "memory beyond the processor's caches"
+	fuller  = "pages beyond the engine's cache"
+)
 
 var (
 	indexReads  = &work{name: "four dependent reads of memory", only: true, grows: further}
@@ -62,8 +68,8 @@ var (
 	indexMemory = &work{name: "index memory a membership", unit: memory, under: 16, from: 10_000_000, level: true}
 	_           = below("memory", indexMemory)
 
-	engineScattered = &work{name: "the engine, the same edges in batches of 1,000", unit: rate, only: true, grows: "pages beyond the engine's cache"}
-	httpAdd         = &work{name: "durable single adds over HTTP, scattered", unit: rate, against: engineScattered, ratio: 0.5, grows: "pages beyond the engine's cache"}
+	engineScattered = &work{name: "the engine, the same edges in batches of 1,000", unit: rate, only: true, grows: fuller}
+	httpAdd         = &work{name: "durable single adds over HTTP, scattered", unit: rate, against: engineScattered, ratio: 0.5, grows: fuller}
 	engineTogether  = &work{name: "the engine, 10,000 into one group", unit: rate, only: true, level: true}
 	httpAdds        = &work{name: "10,000 adds in one call", unit: rate, against: engineTogether, ratio: 0.7, level: true}
 	httpAssign      = &work{name: "10,000 ids in one assign_user of DronaHQ", unit: rate, against: engineTogether, ratio: 0.7, level: true}
