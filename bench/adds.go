@@ -26,8 +26,8 @@ func (t *town) adds(ctx context.Context) ([]figure, error) {
 }
 
 func (t *town) singleAdds(ctx context.Context) ([]figure, error) {
-	// A directory of ten thousand is not to be many times as large by the end of it.
-	each := min(t.meter.adds, max(t.size/clients/5, 1))
+	// A directory of ten thousand is not to be many times as large at the end of a round.
+	each := min(t.meter.adds, t.size/clients/2)
 	rng := rand.New(rand.NewPCG(7, 8))
 	var edges []edge
 	number := make(map[id.Number]group, len(t.tree))

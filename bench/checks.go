@@ -19,7 +19,14 @@ const clients = 64
 // under measures a plan: what one of what it asks for cost, all clients together.
 func under(ctx context.Context, plan load.Plan) (sample, error) {
 	got, err := load.Run(ctx, plan)
-	return sample{cost: 1e9 / got.PerSecond(), p99: float64(got.Latency.Quantile(0.99))}, err
+	if err != nil {
+		return sample{}, err
+	}
+	s := sample{cost: 1e9 / got.PerSecond()}
+	if got.Requests > 1 {
+		s.p99 = float64(got.Latency.Quantile(0.99))
+	}
+	return s, nil
 }
 
 // checks measures checks of residents in groups of the tree, through the core and

@@ -22,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
 )
@@ -120,6 +121,7 @@ func (o options) measure(ctx context.Context, kept *record, out, progress io.Wri
 		}
 		defer pprof.StopCPUProfile()
 	}
+	debug.SetMemoryLimit(6 << 30) // collect before more is taken
 	m := meter{effort: thorough, match: o.match, progress: progress}
 	if o.quick {
 		m.effort = brief

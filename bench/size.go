@@ -61,10 +61,10 @@ func short(n int) string {
 func usersOf(n int) int  { return n / 10 }
 func groupsOf(n int) int { return n / 100 }
 
-// bytesEach is how much disk one membership takes while it is measured: rows,
-// history and log of the store, and the rows of the engine it is held against.
-const bytesEach = 700
-
+// needed says how much disk is taken at most: for each membership the rows, history
+// and log of the store, and the rows of the engine it is held against; and two
+// write-ahead logs.
 func needed(sizes []int) string {
-	return fmt.Sprintf("%.1f GB", float64(sizes[len(sizes)-1])*bytesEach/1e9)
+	const each, logs = 450, 200e6
+	return fmt.Sprintf("%.1f GB", (float64(sizes[len(sizes)-1])*each+logs)/1e9)
 }
