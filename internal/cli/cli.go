@@ -55,7 +55,7 @@ is in which group.
 
 Commands that ask a server find it by --server and --key, or
 by ROSTER_SERVER and ROSTER_KEY.`,
-		serveCommand(), checkCommand(), explainCommand(), memberCommand(), batchCommand(), userCommand(), groupCommand(),
+		serveCommand(), checkCommand(), explainCommand(), logCommand(), memberCommand(), batchCommand(), userCommand(), groupCommand(),
 		keyCommand(), tenantCommand(), applyCommand(), healthCommand(), migrateCommand(), copyCommand(), versionCommand())
 	root.SilenceErrors = true
 	root.SilenceUsage = true

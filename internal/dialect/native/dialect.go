@@ -82,6 +82,8 @@ func (a *api) routes() []dialect.Route {
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}/history", Grant: directory.ReadMembers, Handler: a.memberHistory},
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/diff", Grant: directory.ReadMembers, Handler: a.diffGroup},
 		{Method: "GET", Pattern: inTenant + "/users/{user}/diff", Grant: directory.ReadMembers, Handler: a.diffUser},
+		{Method: "GET", Pattern: inTenant + "/changes", Grant: directory.ReadAll, Handler: a.listChanges},
+		{Method: "GET", Pattern: inTenant + "/changes/{revision}", Grant: directory.ReadAll, Handler: a.getCommit},
 
 		{Method: "POST", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: a.createKey},
 		{Method: "GET", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: a.listKeys},

@@ -48,10 +48,11 @@ type membershipJSON struct {
 	Revision   directory.Revision `json:"revision"`
 }
 
-// actorJSON is who added a member, as it was called then.
+// actorJSON is who did something, as it was called then. The clock has no
+// credential.
 type actorJSON struct {
 	Name       string `json:"name"`
-	Credential string `json:"credential"`
+	Credential string `json:"credential,omitempty"`
 	User       string `json:"user,omitempty"`
 	Dialect    string `json:"dialect"`
 }
@@ -97,7 +98,10 @@ func encodeMembership(ms directory.Membership, holds bool) membershipJSON {
 }
 
 func encodeActor(a directory.Actor, dialect string) *actorJSON {
-	by := &actorJSON{Name: a.Name, Credential: a.Credential.String(), Dialect: dialect}
+	by := &actorJSON{Name: a.Name, Dialect: dialect}
+	if !a.Credential.IsZero() {
+		by.Credential = a.Credential.String()
+	}
 	if !a.User.IsZero() {
 		by.User = a.User.String()
 	}

@@ -1,0 +1,244 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"roster/client"
+)
+
+func logCommand() *cobra.Command {
+	r := &remote{}
+	var pg paging
+	var f client.ChangeFilter
+	var from, to then
+	cmd := &cobra.Command{
+		Use:   "log [REVISION]",
+		Short: "Show who did what",
+		Long: `Show who did what, the newest first: every change of users,
+groups and memberships, with everybody named as they were
+called then. With a revision, show everything that it did.
+` + refsHelp,
+		Args: takes(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.From, f.To = from.moment, to.moment
+			f.PageSize = pg.pageSize()
+			for _, name := range []*string{&f.ByUser, &f.User, &f.Group} {
+				if *name != "" {
+					*name = ref(*name)
+				}
+			}
+			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
+				list := t.Changes(ctx, f)
+				whole := len(args) > 0
+				if whole {
+					revision, err := strconv.ParseUint(args[0], 10, 63)
+					if err != nil || revision == 0 {
+						return fmt.Errorf("%q is no revision: they are numbers from 1", args[0])
+					}
+					list = t.Commit(ctx, revision)
+					pg.all = true
+				}
+				return printLog(c.printer, &pg, list, whole)
+			})
+		},
+	}
+	fl := cmd.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.User, "user", "", "what was done to this `USER`")
+	fl.StringVar(&f.Group, "group", "", "what was done to this `GROUP` and its members")
+	fl.StringVar(&f.ByName, "by", "", "what the key, or other actor, of this `NAME` did")
+	fl.StringVar(&f.ByUser, "by-user", "", "what this `USER` did")
+	fl.StringVar(&f.ByKey, "by-key", "", "what the key with this `ID` did")
+	fl.StringSliceVar(&f.Kinds, "kind", nil, "changes of this `KIND`, such as members or user.deleted")
+	fl.StringVar(&f.Dialect, "dialect", "", "what came through this `API`")
+	fl.StringVar(&f.Request, "request", "", "what the request with this `ID` did")
+	fl.Var(&from, "from", "not before that time, or revision")
+	fl.Var(&to, "to", "not after it")
+	fl.BoolVar(&f.OldestFirst, "oldest-first", false, "in the order in which it was done")
+	pg.bind(cmd)
+	return r.bindTenant(cmd)
+}
+
+// printLog prints records, as far as asked for: a line for each, and below it one
+// for each change, or for each member of it if all of them are to be shown.
+func printLog(p printer, pg *paging, list func(func(client.Record, error) bool), whole bool) error {
+	records := []client.Record{}
+	more := false
+	for r, err := range list {
+		if err != nil {
+			return err
+		}
+		if more = !pg.all && len(records) == pg.limit; more {
+			break
+		}
+		records = append(records, r)
+		if !p.json {
+			printRecord(p.w, r, whole)
+		}
+	}
+	var err error
+	if p.json {
+		err = p.encode(records)
+	}
+	if more {
+		p.note("there are more; --limit N or --all shows them")
+	}
+	return err
+}
+
+// namesShown is how many members of a change are named in one line.
+const namesShown = 3
+
+func printRecord(w io.Writer, r client.Record, whole bool) {
+	by := r.By.Name
+	if r.ActingFor != nil {
+		by += " for " + called(r.ActingFor, nil)
+	}
+	if r.By.Dialect != r.By.Name {
+		by += " (" + r.By.Dialect + ")"
+	}
+	fmt.Fprintln(w, plain(fmt.Sprintf("%d  %s  %s", r.Revision, date(r.At), by)))
+	told := 0
+	for _, c := range r.Changes {
+		shown := max(min(len(c.Members), namesShown), 1)
+		if !whole || len(c.Members) < 2 {
+			told += shown
+			c.Members = c.Members[:min(shown, len(c.Members))]
+			if whole {
+				c.Count = len(c.Members)
+			}
+			fmt.Fprintln(w, "  "+plain(describeChange(c)))
+			continue
+		}
+		for _, m := range c.Members {
+			one := c
+			one.Members, one.Count = []client.ChangedMember{m}, 1
+			fmt.Fprintln(w, "  "+plain(describeChange(one)))
+		}
+	}
+	if told < r.Count && !whole {
+		fmt.Fprintf(w, "  roster log %d shows all of it\n", r.Revision)
+	}
+}
+
+// called is what a user or group was called, or its number if that is all there is.
+func called(user, group *client.Name) string {
+	name, what := user, ""
+	if group != nil {
+		name, what = group, "group "
+	}
+	switch {
+	case name == nil:
+		return ""
+	case name.Name == "":
+		return what + "number " + number(name.Number)
+	}
+	return what + name.Name
+}
+
+// memberVerbs say what happened to members, and in which relation to the group.
+var memberVerbs = map[string][2]string{
+	"members.added": {"added", "to"}, "members.updated": {"changed", "in"}, "members.removed": {"removed", "from"},
+	"members.started": {"by its date began", "in"}, "members.ended": {"by its date ended", "in"},
+}
+
+// describeChange is one line: what was done, to whom, and how it is since.
+func describeChange(c client.Change) string {
+	noun, done, _ := strings.Cut(c.Kind, ".")
+	if done == "updated" {
+		done = "changed"
+	}
+	switch {
+	case noun == "members":
+		verb := memberVerbs[c.Kind]
+		var who []string
+		for _, m := range c.Members {
+			who = append(who, called(m.User, m.Group))
+		}
+		s := verb[0] + " " + strings.Join(who, ", ")
+		if rest := c.Count - len(who); rest > 0 {
+			s += fmt.Sprintf(" and %d more", rest)
+		}
+		return s + " " + verb[1] + " " + strings.TrimPrefix(called(nil, c.Group), "group ") + describeStanding(c.Standing)
+	case c.Credential != "":
+		name := text(c.After["name"])
+		if name == "" {
+			name = text(c.Before["name"])
+		}
+		return strings.TrimSpace(done+" credential "+name) + " " + c.Credential
+	case c.Group != nil:
+		return done + " " + called(nil, c.Group) + describeFields(c)
+	case c.User != nil:
+		return done + " user " + called(c.User, nil) + describeFields(c)
+	}
+	return done + " the " + noun + describeFields(c)
+}
+
+func describeStanding(s *client.Standing) string {
+	if s == nil {
+		return ""
+	}
+	out := ""
+	if s.Role != "member" {
+		out += ", as " + s.Role
+	}
+	if !s.ValidFrom.IsZero() {
+		out += ", from " + date(s.ValidFrom)
+	}
+	if !s.ValidUntil.IsZero() {
+		out += ", until " + date(s.ValidUntil)
+	}
+	if s.Source != "manual" {
+		out += ", by " + s.Source
+	}
+	if s.Reason != "" {
+		out += fmt.Sprintf(", %q", s.Reason)
+	}
+	return out
+}
+
+// describeFields says which fields an update changed, and of plain ones how.
+func describeFields(c client.Change) string {
+	if !strings.HasSuffix(c.Kind, ".updated") {
+		return ""
+	}
+	fields := maps.Clone(c.Before)
+	if fields == nil {
+		fields = map[string]json.RawMessage{}
+	}
+	maps.Copy(fields, c.After)
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		before, after := text(c.Before[name]), text(c.After[name])
+		switch {
+		case before == "" && after == "":
+			list = append(list, name)
+		case before == "":
+			list = append(list, name+" "+after)
+		default:
+			list = append(list, strings.TrimSpace(name+" "+before+" → "+after))
+		}
+	}
+	return ": " + strings.Join(list, ", ")
+}
+
+// text is a field's value, "" for none and for one that is no plain value.
+func text(raw json.RawMessage) string {
+	var s string
+	switch {
+	case len(raw) == 0 || raw[0] == '{' || raw[0] == '[':
+		return ""
+	case json.Unmarshal(raw, &s) == nil:
+		return s
+	}
+	return string(raw)
+}
