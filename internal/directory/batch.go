@@ -88,7 +88,8 @@ var errRehearsed = errors.New("a dry run")
 // ChangeMemberships carries out a batch: at most [MaxBatch] items, and as many
 // memberships taken out by replacements, in a number of statements that depends
 // on how many runs there are and not on how long these are. A later run sees what an
-// earlier one did. In the mode [Atomic] Items of an error counts through all
+// earlier one did: a replacement takes out who is there when it is its turn, and
+// none whom a group holds that holds every user. In the mode [Atomic] Items of an error counts through all
 // runs. It needs [WriteMembers] and whatever the groups confer; a dry run and a
 // condition tell who is in what, so they need [ReadMembers] too, and a condition
 // on a version [ReadGroups].
@@ -206,15 +207,26 @@ func within(i int, e *Error) *Error {
 type batch struct {
 	t     *tx
 	in    Batch
-	runs  [][]item
-	left  [][]item    // what replacements take out
+	runs  []run
 	names []id.Number // the groups named, whoever is put into them
+	left  int         // memberships that replacements have taken out so far
 	out   BatchResult
 
 	rehearsed bool
 }
 
-// resolve finds everybody whom the batch names, and whom it replaces.
+// run is a run of a batch whose refs are resolved.
+type run struct {
+	do    BatchDo
+	items []item
+
+	// Of a replacement: the groups, or the members, that shall have no other.
+	groups  []id.Number
+	members []id.Member
+}
+
+// resolve finds everybody whom the batch names. Whom a replacement takes out is
+// found when it is its turn, see [batch.replaced].
 func (t *tx) resolve(in Batch) (*batch, error) {
 	b := &batch{t: t, in: in}
 	var members []MemberRef
@@ -255,51 +267,73 @@ func (t *tx) resolve(in Batch) (*batch, error) {
 		for i := range r.Pairs {
 			items = append(items, join(pairMembers[i], pairGroups[i]))
 		}
-		left, err := t.replaced(r, ms, gs, items)
-		if err != nil {
-			return nil, err
+		resolved := run{do: r.Do, items: items}
+		switch {
+		case r.Do != ReplaceMembers && r.Do != ReplaceGroups:
+		case len(r.Pairs) > 0:
+			return nil, invalid("replace.pairs", "pairs", "A replacement names members and groups, not pairs.")
+		case r.Do == ReplaceMembers:
+			resolved.groups = known(gs)
+		default:
+			for _, m := range ms {
+				if m.problem == nil {
+					resolved.members = append(resolved.members, m.edge.Member)
+				}
+			}
 		}
-		b.runs, b.left = append(b.runs, items), append(b.left, left)
+		b.runs = append(b.runs, resolved)
 		b.names = append(b.names, known(gs)...)
 	}
 	return b, nil
 }
 
-// replaced returns what a replacement takes out.
-func (t *tx) replaced(r BatchRun, members []item, groups []id.Number, items []item) ([]item, error) {
-	if r.Do != ReplaceMembers && r.Do != ReplaceGroups {
+// others returns the edges, at most limit of them, that stand at this moment where
+// a replacement leaves none but its own.
+func (b *batch) others(r run, limit int) ([]Edge, error) {
+	if len(r.groups)+len(r.members) == 0 {
 		return nil, nil
 	}
-	if len(r.Pairs) > 0 {
-		return nil, invalid("replace.pairs", "pairs", "A replacement names members and groups, not pairs.")
-	}
-	var whose []id.Member
-	for _, m := range members {
-		if m.problem == nil && r.Do == ReplaceGroups {
-			whose = append(whose, m.edge.Member)
-		}
-	}
-	if r.Do == ReplaceGroups {
-		groups = nil
-	}
-	edges, err := t.Writer.Edges(known(groups), whose, MaxBatch+len(items)+1)
+	edges, err := b.t.Writer.Edges(r.groups, r.members, limit+len(r.items))
 	if err != nil {
 		return nil, err
 	}
-	stays := make(map[Edge]bool, len(items))
-	for _, i := range items {
+	stays := make(map[Edge]bool, len(r.items))
+	for _, i := range r.items {
 		stays[i.edge] = true
 	}
-	var left []item
-	for _, e := range edges {
-		if !stays[e] && t.p.sees(e.Group) {
-			left = append(left, item{edge: e})
-		}
+	return slices.DeleteFunc(edges, func(e Edge) bool { return stays[e] || !b.t.p.sees(e.Group) }), nil
+}
+
+// replaced returns what a replacement takes out as things stand.
+func (b *batch) replaced(r run) ([]item, error) {
+	edges, err := b.others(r, MaxBatch+1)
+	if err != nil {
+		return nil, err
 	}
-	if len(left) > MaxBatch {
+	if b.left += len(edges); b.left > MaxBatch {
 		return nil, &Error{Kind: TooLarge, Code: "batch.large", Detail: fmt.Sprintf("That would take out more than %d memberships.", MaxBatch)}
 	}
+	left := make([]item, len(edges))
+	for i, e := range edges {
+		left[i].edge = e
+	}
 	return left, nil
+}
+
+// touched returns every edge that the batch may change, before it changes any.
+// What a replacement will find, when it is its turn, stands now or is an item of
+// a run before it. One that could find more than are looked at here is refused:
+// items take out MaxBatch at most, and so do replacements.
+func (b *batch) touched() ([]Edge, error) {
+	var touched []Edge
+	for _, r := range b.runs {
+		others, err := b.others(r, 3*MaxBatch+1)
+		if err != nil {
+			return nil, err
+		}
+		touched = append(append(touched, edgesIn(r.items)...), others...)
+	}
+	return touched, nil
 }
 
 // change carries out the runs, one after the other, and keeps an administrator
@@ -307,23 +341,26 @@ func (t *tx) replaced(r BatchRun, members []item, groups []id.Number, items []it
 func (b *batch) change() error {
 	if b.in.Mode == Atomic {
 		var all []item
-		for _, items := range b.runs {
-			all = append(all, items...)
+		for _, r := range b.runs {
+			all = append(all, r.items...)
 		}
 		if err := refused(all, nil); err != nil {
 			return err
 		}
 	}
-	var groups []id.Number
-	for i := range b.runs {
-		groups = append(groups, groupsAmong(edgesIn(b.runs[i]), edgesIn(b.left[i]))...)
+	groups := slices.Clone(b.names)
+	anywhere := false // may a member be taken out of groups that are not named
+	for _, r := range b.runs {
+		groups = append(groups, groupsAmong(edgesIn(r.items))...)
+		anywhere = anywhere || len(r.members) > 0
 		if b.in.Mode == EachAlone {
-			if err := b.t.refuseItems(b.runs[i]); err != nil {
+			if err := b.t.refuseItems(r.items); err != nil {
 				return err
 			}
 		}
 	}
-	groups = append(groups, b.names...)
+	// Of the groups that a replacement takes somebody out of, it is asked when
+	// they are known: when it is carried out.
 	if err := b.t.mayRule(groups...); err != nil && b.in.Mode != EachAlone {
 		return b.blame(err)
 	}
@@ -334,7 +371,7 @@ func (b *batch) change() error {
 	if b.in.Mode == EachAlone {
 		return b.run() // each try keeps one itself
 	}
-	return b.t.keepingAdmin(admin, func() error {
+	return b.t.keepingAdmin(admin || anywhere, func() error {
 		b.t.keeps = true
 		defer func() { b.t.keeps = false }()
 		return b.run()
@@ -349,8 +386,8 @@ func (b *batch) blame(err error) error {
 	}
 	about := *e
 	before := 0
-	for _, run := range b.runs {
-		items := slices.Clone(run)
+	for _, r := range b.runs {
+		items := slices.Clone(r.items)
 		for n := range items {
 			items[n].problem = nil
 		}
@@ -362,19 +399,30 @@ func (b *batch) blame(err error) error {
 				about.Items = append(about.Items, before+n)
 			}
 		}
-		before += len(run)
+		before += len(r.items)
 	}
 	return &about
 }
 
 func (b *batch) run() error {
+	everyone, err := b.everyone()
+	if err != nil {
+		return err
+	}
 	before := 0
-	for i, r := range b.in.Runs {
-		add, remove := b.runs[i], b.left[i]
-		if r.Do == RemoveMembers {
-			add, remove = nil, b.runs[i]
+	for i, in := range b.in.Runs {
+		r := b.runs[i]
+		add, remove := r.items, []item(nil)
+		if r.do == RemoveMembers {
+			add, remove = nil, keepEveryone(r.items, everyone, len(r.items))
+		} else {
+			left, err := b.replaced(r)
+			if err != nil {
+				return err
+			}
+			remove = keepEveryone(left, everyone, 0)
 		}
-		results, err := b.t.change(add, remove, b.in.Mode, r.Standing, r.Keep)
+		results, err := b.t.change(add, remove, b.in.Mode, in.Standing, in.Keep)
 		if e, ok := errors.AsType[*Error](err); ok && len(e.Items) > 0 {
 			about := *e
 			about.Items = make([]int, len(e.Items))
@@ -386,16 +434,32 @@ func (b *batch) run() error {
 		if err != nil {
 			return err
 		}
-		out := RunResult{Items: results[:len(b.runs[i])]}
-		for _, r := range results[len(b.runs[i]):] {
-			if r.Outcome == Removed {
-				out.Left = append(out.Left, r.Edge)
+		out := RunResult{Items: results[:len(r.items)]}
+		for _, x := range results[len(r.items):] {
+			if x.Outcome == Removed {
+				out.Left = append(out.Left, x.Edge)
 			}
 		}
 		b.out.Runs = append(b.out.Runs, out)
-		before += len(b.runs[i])
+		before += len(r.items)
 	}
 	return nil
+}
+
+// everyone says which groups hold every user, if the batch may take anybody out
+// of a group.
+func (b *batch) everyone() (func(id.Number) bool, error) {
+	held := map[id.Number]bool{}
+	if slices.ContainsFunc(b.runs, func(r run) bool { return r.do != AddMembers }) {
+		joining, err := b.t.Writer.Joining()
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range joining {
+			held[g.Number] = g.Joins.Everyone
+		}
+	}
+	return func(g id.Number) bool { return held[g] }, nil
 }
 
 // named looks up who is in Left and in Effects.

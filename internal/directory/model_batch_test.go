@@ -14,9 +14,11 @@ import (
 	"roster/internal/id"
 )
 
-// batchRun is a run of a batch with what its items should come to.
+// batchRun is a run of a batch with what its items should come to, and what it
+// should take out; who and where is named by it.
 type batchRun struct {
-	items, left []wanted
+	items, left     []wanted
+	groups, members []wanted
 }
 
 // clone copies what a batch may change.
@@ -26,8 +28,10 @@ func (o *oracle) clone() *oracle {
 	return &c
 }
 
-// drawRun draws a run of members and groups, or of pairs.
-func (m *machine) drawRun(t *rapid.T) (r directory.BatchRun, want []wanted) {
+// drawRun draws a run of members and groups, or of pairs: of few of those that
+// there are, so that runs meet.
+func (m *machine) drawRun(t *rapid.T, few int) (r directory.BatchRun, want []wanted) {
+	m = &machine{o: *m.o.first(few), clock: m.clock}
 	r = directory.BatchRun{Do: rapid.SampledFrom([]directory.BatchDo{directory.AddMembers, directory.AddMembers, directory.RemoveMembers, directory.ReplaceMembers, directory.ReplaceGroups}).Draw(t, "do"),
 		Standing: m.standing(t), Keep: rapid.Bool().Draw(t, "keep")}
 	member := func() (directory.MemberRef, wanted) {
@@ -87,12 +91,16 @@ func (m *machine) drawRun(t *rapid.T) (r directory.BatchRun, want []wanted) {
 	return r, want
 }
 
-// leftBy are the edges that a replacement takes out, of those that stand when
-// the batch begins.
-func (o *oracle) leftBy(r directory.BatchRun, items []wanted, named map[directory.Edge]bool, groups, members []wanted) (left []wanted) {
+// leftBy are the edges that a replacement takes out, of those that stand when it
+// is its turn.
+func (o *oracle) leftBy(do directory.BatchDo, r batchRun) (left []wanted) {
+	named := map[directory.Edge]bool{}
+	for _, w := range r.items {
+		named[w.edge] = true
+	}
 	for e := range o.edges {
-		replaced := r.Do == directory.ReplaceMembers && slices.ContainsFunc(groups, func(w wanted) bool { return w.code == "" && w.edge.Group == e.Group }) ||
-			r.Do == directory.ReplaceGroups && slices.ContainsFunc(members, func(w wanted) bool { return w.code == "" && w.edge.Member == e.Member })
+		replaced := do == directory.ReplaceMembers && slices.ContainsFunc(r.groups, func(w wanted) bool { return w.code == "" && w.edge.Group == e.Group }) ||
+			do == directory.ReplaceGroups && slices.ContainsFunc(r.members, func(w wanted) bool { return w.code == "" && w.edge.Member == e.Member })
 		if replaced && !named[e] {
 			left = append(left, wanted{edge: e})
 		}
@@ -103,17 +111,28 @@ func (o *oracle) leftBy(r directory.BatchRun, items []wanted, named map[director
 	return left
 }
 
+// first is the oracle with its first few users and groups alone.
+func (o *oracle) first(few int) *oracle {
+	c := *o
+	c.users, c.groups = maps.Clone(o.users), maps.Clone(o.groups)
+	maps.DeleteFunc(c.users, func(n id.Number, _ directory.User) bool { return rank(o.users, n) >= few })
+	maps.DeleteFunc(c.groups, func(n id.Number, _ directory.Group) bool { return rank(o.groups, n) >= few })
+	return &c
+}
+
+// rank counts those before n.
+func rank[T any](things map[id.Number]T, n id.Number) int {
+	return slices.Index(slices.Sorted(maps.Keys(things)), n)
+}
+
 // changeMany carries out a batch, or rehearses it first.
 func (m *machine) changeMany(t *rapid.T) {
+	few := rapid.SampledFrom([]int{2, 3, 100}).Draw(t, "among few")
 	in := directory.Batch{Mode: rapid.SampledFrom([]directory.Mode{directory.Atomic, directory.Each}).Draw(t, "mode"), DryRun: rapid.Bool().Draw(t, "dry run")}
 	var runs []batchRun
-	for range rapid.IntRange(1, 3).Draw(t, "runs") {
-		r, want := m.drawRun(t)
+	for range rapid.IntRange(1, 4).Draw(t, "runs") {
+		r, want := m.drawRun(t, few)
 		in.Runs = append(in.Runs, r)
-		named := map[directory.Edge]bool{}
-		for _, w := range want {
-			named[w.edge] = true
-		}
 		// Who is named is found again by its number.
 		var groups, members []wanted
 		for _, g := range r.Groups {
@@ -128,7 +147,7 @@ func (m *machine) changeMany(t *rapid.T) {
 			}
 			members = append(members, w)
 		}
-		runs = append(runs, batchRun{want, m.o.leftBy(r, want, named, groups, members)})
+		runs = append(runs, batchRun{items: want, groups: groups, members: members})
 	}
 	stale := -1
 	for range rapid.IntRange(0, 2).Draw(t, "conditions") {
@@ -162,6 +181,7 @@ func (m *machine) changeMany(t *rapid.T) {
 		}
 		changed := false
 		for i, r := range in.Runs {
+			runs[i].left = next.leftBy(r.Do, runs[i])
 			add, remove := runs[i].items, runs[i].left
 			if r.Do == directory.RemoveMembers {
 				add, remove = nil, runs[i].items

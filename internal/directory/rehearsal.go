@@ -34,12 +34,10 @@ const (
 // rehearse carries out a batch, sees what it comes to, and undoes it.
 func (t *tx) rehearse(b *batch) error {
 	e := &effects{t: t, above: map[id.Number]bool{}, dates: map[time.Time]bool{}, complete: true}
-	var touched []Edge
-	for i := range b.runs {
-		touched = append(touched, edgesIn(b.runs[i])...)
-		touched = append(touched, edgesIn(b.left[i])...)
+	touched, err := b.touched()
+	if err == nil {
+		err = e.prepare(touched)
 	}
-	err := e.prepare(touched)
 	if err == nil {
 		err = e.addDates() // of the ways as they are
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -294,6 +295,16 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 			}
 		}
 	}
+	replace := func(members ...directory.MemberRef) func() {
+		in := directory.Batch{}
+		for part := range slices.Chunk(members, len(members)/3) {
+			in.Runs = append(in.Runs, directory.BatchRun{Do: directory.ReplaceMembers, Members: part, Groups: []directory.Ref{directory.ByGroup(top.ID)}})
+		}
+		return func() {
+			_, err := d.ChangeMemberships(ctx, p, in)
+			must(t, err)
+		}
+	}
 	change(directory.MembersChange{Add: users[:2]})() // so that what is prepared and learned once is
 	change(directory.MembersChange{Remove: users[:2]})()
 	// What the groups confer is worked out anew after a link has changed.
@@ -311,14 +322,18 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 		{"remove", change(directory.MembersChange{Remove: users[10:12]}), change(directory.MembersChange{Remove: users[12:]})},
 		{"add alone", alone(directory.MembersChange{Add: users[10:12]}), alone(directory.MembersChange{Add: users[12:]})},
 		{"remove alone", alone(directory.MembersChange{Remove: users[10:12]}), alone(directory.MembersChange{Remove: users[12:]})},
+		{"replace in runs", replace(users[10:16]...), replace(users[20:6020]...)},
 		{"link", change(directory.MembersChange{Add: groups[:2]}), change(directory.MembersChange{Add: groups[2:]})},
 		{"unlink", change(directory.MembersChange{Remove: groups[:2]}), change(directory.MembersChange{Remove: groups[2:]})},
 		{"join", join(directory.GroupsChange{Add: refs(groups[:2])}), join(directory.GroupsChange{Add: refs(groups[2:])})},
 		{"leave", join(directory.GroupsChange{Remove: refs(groups[:2])}), join(directory.GroupsChange{Remove: refs(groups[2:])})},
 		{"replace", join(directory.GroupsChange{Replace: true, Add: refs(groups[2:4])}), join(directory.GroupsChange{Replace: true, Add: refs(groups[4:])})},
 	} {
-		if c.what == "replace" {
+		switch c.what { // somebody is there to be taken out, each time
+		case "replace":
 			join(directory.GroupsChange{Add: refs(groups[:2])})()
+		case "replace in runs":
+			replace(users[2:8]...)()
 		}
 		settle()
 		few := s.statements(c.few)
