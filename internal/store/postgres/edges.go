@@ -173,11 +173,19 @@ func (r *reader) Links(of []id.Number, up bool) ([]directory.Membership, error) 
 		" FROM edges e WHERE e.tenant = $1 AND e.grp = ANY($2::int[]) AND e.member < 0 ORDER BY e.grp, e.member", r.pk, integers(of))
 }
 
+// lookup is a table, to be joined, of the edges that a condition picks for each row
+// before it. OFFSET 0 keeps the condition inside, so that each row looks its edges
+// up by index: what the planner believes of a table that has just grown makes it
+// read all of it instead, at every level of a deep graph.
+func lookup(where string) string {
+	return " CROSS JOIN LATERAL (SELECT e.grp, e.member, e.starts, e.ends FROM edges e WHERE e.tenant = $1 AND " + where + " OFFSET 0) e"
+}
+
 // above yields, as up(g), the groups that a member, $3, stands in at a moment,
 // $2, directly and through groups.
-const above = `WITH RECURSIVE up(g) AS (
+var above = `WITH RECURSIVE up(g) AS (
  SELECT e.grp FROM edges e WHERE e.tenant = $1 AND e.member = $3 AND ` + valid + `
- UNION SELECT e.grp FROM up JOIN edges e ON e.tenant = $1 AND e.member = -up.g AND ` + valid + `)`
+ UNION SELECT e.grp FROM up` + lookup("e.member = -up.g AND "+valid) + `)`
 
 // isActive is the condition that the user $3 is active at the moment $2.
 const isActive = "EXISTS (SELECT 1 FROM users u WHERE u.tenant = $1 AND u.number = $3 AND " + active + ")"
@@ -202,8 +210,8 @@ func (r *reader) Placements(users []id.Number, at time.Time) ([]directory.Edge, 
 		return nil, nil
 	}
 	return all(r.ctx, r.c, scanEdge, `WITH RECURSIVE up(m, g) AS (
- SELECT e.member, e.grp FROM edges e WHERE e.tenant = $1 AND e.member = ANY($3::int[]) AND `+valid+`
- UNION SELECT up.m, e.grp FROM up JOIN edges e ON e.tenant = $1 AND e.member = -up.g AND `+valid+`)
+ SELECT e.member, e.grp FROM unnest($3::int[]) AS j(m)`+lookup("e.member = j.m AND "+valid)+`
+ UNION SELECT up.m, e.grp FROM up`+lookup("e.member = -up.g AND "+valid)+`)
  SELECT g, m FROM up ORDER BY m, g`, r.pk, micros(at), integers(users))
 }
 
@@ -216,9 +224,9 @@ func scanEdge(row scanner) (directory.Edge, error) {
 // MembersOf implements [directory.Reader].
 func (r *reader) MembersOf(group id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
 	return all(r.ctx, r.c, scanNumber, `WITH RECURSIVE down(g) AS (
- SELECT $3::int UNION SELECT -e.member FROM down JOIN edges e ON e.tenant = $1 AND e.grp = down.g AND e.member < 0 AND `+valid+`)
- SELECT DISTINCT u.number FROM down JOIN edges e ON e.tenant = $1 AND e.grp = down.g AND e.member > $4 AND `+valid+`
- JOIN users u ON u.tenant = $1 AND u.number = e.member AND `+active+" ORDER BY u.number LIMIT $5",
+ SELECT $3::int UNION SELECT -e.member FROM down`+lookup("e.grp = down.g AND e.member < 0 AND "+valid)+`)
+ SELECT DISTINCT u.number FROM down`+lookup("e.grp = down.g AND e.member > $4 AND "+valid)+`
+ CROSS JOIN LATERAL (SELECT u.number FROM users u WHERE u.tenant = $1 AND u.number = e.member AND `+active+" OFFSET 0) u ORDER BY u.number LIMIT $5",
 		r.pk, micros(at), int64(group), int64(after), limit)
 }
 

@@ -150,9 +150,10 @@ func (r *reader) Climb(of []id.Member) ([]directory.Link, error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
+	above := lookup("e.member = up.m")
 	return all(r.ctx, r.c, scanLink, `WITH RECURSIVE up(m) AS (SELECT m FROM unnest($2::int[]) AS j(m)
- UNION SELECT -e.grp FROM up JOIN edges e ON e.tenant = $1 AND e.member = up.m)
- SELECT e.grp, e.member, e.starts, e.ends FROM up JOIN edges e ON e.tenant = $1 AND e.member = up.m ORDER BY e.grp, e.member`,
+ UNION SELECT -e.grp FROM up`+above+`)
+ SELECT e.grp, e.member, e.starts, e.ends FROM up`+above+" ORDER BY e.grp, e.member",
 		r.pk, integers(of))
 }
 
@@ -213,8 +214,8 @@ func (r *reader) Checks(of []directory.Edge, at time.Time) ([]directory.Edge, er
 	}
 	groups, members := split(of)
 	return all(r.ctx, r.c, scanEdge, `WITH RECURSIVE up(m, g) AS (
- SELECT e.member, e.grp FROM edges e WHERE e.tenant = $1 AND e.member = ANY($4::int[]) AND `+valid+`
- UNION SELECT up.m, e.grp FROM up JOIN edges e ON e.tenant = $1 AND e.member = -up.g AND `+valid+`)
+ SELECT e.member, e.grp FROM unnest($4::int[]) AS j(m)`+lookup("e.member = j.m AND "+valid)+`
+ UNION SELECT up.m, e.grp FROM up`+lookup("e.member = -up.g AND "+valid)+`)
  SELECT DISTINCT j.grp, j.member FROM unnest($3::int[], $4::int[]) AS j(grp, member) JOIN up ON up.m = j.member AND up.g = j.grp
  JOIN users u ON u.tenant = $1 AND u.number = up.m AND `+active, r.pk, micros(at), groups, members)
 }
