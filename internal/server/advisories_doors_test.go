@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"roster/internal/apply"
+	"roster/internal/authn"
 	"roster/internal/dialect"
 	"roster/internal/directory"
 	"roster/internal/directory/directorytest"
@@ -166,6 +167,29 @@ func open(t *testing.T) *house {
 	if _, err := a.Apply(t.Context(), directorytest.Root(), f, false); err != nil {
 		t.Fatal(err)
 	}
+	h.serve(t)
+	return h
+}
+
+// forgetful is the house behind a directory whose index holds next to nothing, so
+// that tenants are read in and dropped all the time. The house itself must not be
+// used any more: an embedded store has one directory.
+func (h *house) forgetful(t *testing.T) *house {
+	t.Helper()
+	d := directory.New(h.Store, directory.Options{Clock: h.Clock.Now, IndexBudget: 1})
+	t.Cleanup(d.Close)
+	sealer, err := authn.NewSealer(make([]byte, 32)) // as the world's
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := *h.World
+	w.Directory, w.Authn = d, authn.New(d, sealer, slog.New(slog.DiscardHandler))
+	f := &house{World: &w, tokens: map[string]string{}}
+	f.serve(t)
+	return f
+}
+
+func (h *house) serve(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	for _, make := range doors {
 		h.doors = append(h.doors, make(dialect.Deps{Directory: h.Directory, Authn: h.Authn, Log: log}))
@@ -174,7 +198,6 @@ func open(t *testing.T) *house {
 		t.Errorf("%s %.200s panicked", r.Method, r.URL)
 		failed(w, r)
 	})
-	return h
 }
 
 // token signs a client in as Contensis' clients do; "" if it is refused.
