@@ -53,7 +53,7 @@ from can stand in the file; roster import is the same.`,
 				return errors.New("give --server, --data or --store, not two of them")
 			}
 			if address, _ := setting(r.server, "server", serverVariable); address == "" || onData {
-				p, err := newPrinter(cmd, r.output)
+				p, err := newPrinter(cmd, r.format())
 				if err != nil {
 					return err
 				}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -20,12 +21,13 @@ func explainCommand() *cobra.Command {
 		Short: "Say why a user is in a group, or why not",
 		Long: `Say by which memberships a user is in a group, as a tree
 from the user up, or why the user is not. The exit status
-is that of check.
+is that of check. A long way is not set in all along: a
+step right below └─ goes on from it.
 ` + refsHelp,
 		Args: takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
-				x, err := t.Explain(ctx, ref(args[0]), ref(args[1]), client.WaysPage{Limit: limit})
+				x, err := explain(ctx, t, ref(args[0]), ref(args[1]), limit)
 				if err != nil {
 					return err
 				}
@@ -35,7 +37,7 @@ is that of check.
 					printWays(c.w, args[0], args[1], x)
 				}
 				if x.Next != "" {
-					c.note("there are more ways; --limit N shows up to 100")
+					c.note("there are more ways; --limit N shows N of them")
 				}
 				if err == nil && !x.Member {
 					return errNo
@@ -45,7 +47,26 @@ is that of check.
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", limit, "how many ways to show at most")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if limit < 1 {
+			return fmt.Errorf("--limit: %d shows nothing; give 1 or more", limit)
+		}
+		return nil
+	}
 	return r.bindTenant(r.bindPast(cmd))
+}
+
+// explain asks for so many ways, page by page.
+func explain(ctx context.Context, t *client.Tenant, user, group string, limit int) (client.Explanation, error) {
+	const most = 100 // in a page
+	x, err := t.Explain(ctx, user, group, client.WaysPage{Limit: min(limit, most)})
+	for err == nil && x.Next != "" && len(x.Ways) < limit {
+		var more client.Explanation
+		if more, err = t.Explain(ctx, user, group, client.WaysPage{Limit: min(limit-len(x.Ways), most), Cursor: x.Next}); err == nil {
+			x.Ways, x.Next = append(x.Ways, more.Ways...), more.Next
+		}
+	}
+	return x, err
 }
 
 // printWays prints an explanation: a headline, and the ways as one tree.
@@ -73,6 +94,10 @@ func printWays(w io.Writer, user, group string, x client.Explanation) {
 	printBranches(w, "", x.Ways, 0)
 }
 
+// maxIndent is how far a tree may be indented where it does not branch: from there
+// on a step that stands alone is below the one before it without being set in.
+const maxIndent = width / 3
+
 // printBranches prints the ways, which agree in the steps before depth. They are
 // in order, so those that go on alike stand together.
 func printBranches(w io.Writer, indent string, ways [][]client.MemberOf, depth int) {
@@ -89,11 +114,24 @@ func printBranches(w io.Writer, indent string, ways [][]client.MemberOf, depth i
 		branch, below := "├─ ", "│  "
 		if n == len(ways) {
 			branch, below = "└─ ", "   "
+			if depth > 0 && utf8.RuneCountInString(indent) >= maxIndent && alone(ways, depth+1) {
+				below = ""
+			}
 		}
 		fmt.Fprintln(w, indent+branch+plain(describeStep(step)))
 		printBranches(w, indent+below, ways[:n], depth+1)
 		ways = ways[n:]
 	}
+}
+
+// alone reports whether the ways agree in the step at depth, too.
+func alone(ways [][]client.MemberOf, depth int) bool {
+	for _, way := range ways {
+		if len(way) <= depth || way[depth].Group.Number != ways[0][depth].Group.Number {
+			return false
+		}
+	}
+	return true
 }
 
 // describeStep is one line: which group, since when, by whom, why, until when.

@@ -3,14 +3,18 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"roster/client"
 	"roster/internal/directory"
 )
 
@@ -137,5 +141,57 @@ func TestAnswersOfNoServerOfOurs(t *testing.T) {
 				t.Errorf("it took %s", took)
 			}
 		})
+	}
+}
+
+func TestMoreWaysThanAPageHoldsAreAskedForPageByPage(t *testing.T) {
+	const all = 230
+	var limits []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		limits = append(limits, q.Get("limit"))
+		from, _ := strconv.Atoi(q.Get("cursor")) // "" is the beginning
+		n, _ := strconv.Atoi(q.Get("limit"))
+		x := client.Explanation{Member: true, Count: all, Ways: make([][]client.MemberOf, min(n, 90, all-from))}
+		if from += len(x.Ways); from < all {
+			x.Next = strconv.Itoa(from)
+		}
+		if err := json.NewEncoder(w).Encode(x); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer server.Close()
+	c, err := client.New(server.URL, "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []struct {
+		limit, want int
+		asked       string
+	}{{5, 5, "5"}, {100, 100, "100 10"}, {220, 220, "100 100 40"}, {1000, all, "100 100 100"}} {
+		limits = nil
+		x, err := explain(t.Context(), c.Tenant("acme"), "u", "g", of.limit)
+		if err != nil || len(x.Ways) != of.want || (x.Next == "") != (of.want == all) || strings.Join(limits, " ") != of.asked {
+			t.Errorf("of %d: %d ways, next %q, by asking for %v, %v", of.limit, len(x.Ways), x.Next, limits, err)
+		}
+	}
+}
+
+func TestALongWayStaysNarrow(t *testing.T) {
+	way := make([]client.MemberOf, 500)
+	for i := range way {
+		way[i].Group = &client.Name{Number: int64(i + 1), Name: "g"}
+	}
+	other := append(slices.Clone(way[:400]), client.MemberOf{Group: &client.Name{Number: 9000, Name: "h"}})
+	var b strings.Builder
+	printWays(&b, "u", "g", client.Explanation{Member: true, Count: 2, Ways: [][]client.MemberOf{way, other}})
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 502 {
+		t.Errorf("%d lines, want one for each step and the headline", len(lines))
+	}
+	for _, l := range lines {
+		if utf8.RuneCountInString(l) > width {
+			t.Fatalf("a line is %d wide: %s", utf8.RuneCountInString(l), l)
+		}
 	}
 }

@@ -22,6 +22,7 @@ type remote struct {
 	key     string
 	tenant  string
 	output  string
+	asJSON  bool
 	at      then
 	timeout time.Duration
 }
@@ -40,6 +41,7 @@ func (r *remote) bind(cmd *cobra.Command) *cobra.Command {
 	f.StringVar(&r.server, "server", "", "`URL` of the server (or "+serverVariable+")")
 	f.StringVar(&r.key, "key", "", "`SECRET` that opens it (or "+keyVariable+", which process lists do not show)")
 	f.StringVarP(&r.output, "output", "o", tableOutput, "table or json")
+	f.BoolVar(&r.asJSON, "json", false, "the same as --output json")
 	f.DurationVar(&r.timeout, "timeout", time.Minute, "how long it may all take; 0 for ever")
 	return cmd
 }
@@ -75,11 +77,19 @@ type call struct {
 	timeout    time.Duration
 }
 
+// format is how answers are printed.
+func (r *remote) format() string {
+	if r.asJSON {
+		return jsonOutput
+	}
+	return r.output
+}
+
 // ask runs a command that asks the server.
 func (r *remote) ask(cmd *cobra.Command, do func(context.Context, *call) error) error {
 	c := &call{remote: r, timeout: r.timeout}
 	var err error
-	if c.printer, err = newPrinter(cmd, r.output); err != nil {
+	if c.printer, err = newPrinter(cmd, r.format()); err != nil {
 		return err
 	}
 	c.address, _ = setting(r.server, "server", serverVariable)

@@ -417,6 +417,18 @@ func TestAStreamGoesOnHoweverManyLinesAreRefused(t *testing.T) {
 	}
 }
 
+func TestALongListNeedsCountingOnlyOnce(t *testing.T) {
+	p := dialecttest.New(t, world, New)
+	path := acme + "/groups/name:Administrators/members?limit=1"
+	first := ask[list[memberJSON]](t, p, "GET", path+"&count=true", adminKey, "", 200)
+	if first.Total == nil || *first.Total != 2 || first.Next == "" {
+		t.Fatalf("the first page: %+v", first)
+	}
+	if second := ask[list[memberJSON]](t, p, "GET", path+"&cursor="+first.Next, adminKey, "", 200); second.Total != nil || len(second.Items) != 1 || second.Items[0].User.Name != "bob" {
+		t.Errorf("the second page: %+v", second)
+	}
+}
+
 func FuzzParseCheck(f *testing.F) {
 	for _, s := range []string{
 		"user=number:1&group=number:2", "user=name%3Aann+b&group=code:3", "&&user=number:1&group=number:2&", "user=number:1&user=number:2&group=number:1",

@@ -169,11 +169,11 @@ func listParams(r *http.Request, own ...string) (*params, directory.Page) {
 }
 
 // query is what a list's cursors are bound to: which list it is and its
-// filters, but not how much of it is asked for at a time.
+// filters, but not how much of it is asked for at a time, nor whether it is counted.
 func (p *params) query(r *http.Request) [8]byte {
 	filters := url.Values{}
 	for name, v := range p.values {
-		if name != "cursor" && name != "limit" {
+		if name != "cursor" && name != "limit" && name != "count" {
 			filters[name] = v
 		}
 	}
