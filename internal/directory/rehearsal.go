@@ -98,27 +98,19 @@ func (e *effects) prepare(touched []Edge) error {
 		e.above[l.Group] = true
 	}
 	users, below := map[id.Number]bool{}, map[id.Number]bool{}
-	var level []id.Number
 	for _, edge := range touched {
 		if u, ok := edge.Member.User(); ok {
 			users[u] = true
-		} else if g, ok := edge.Member.Group(); ok && !below[g] {
+		} else if g, ok := edge.Member.Group(); ok {
 			below[g] = true
-			level = append(level, g)
 		}
 	}
-	for len(level) > 0 {
-		links, err := e.t.Writer.Links(level, false)
-		if err != nil {
-			return err
-		}
-		level = nil
-		for _, l := range links {
-			if g, _ := l.Member.Group(); !below[g] {
-				below[g] = true
-				level = append(level, g)
-			}
-		}
+	if links, err = e.t.Writer.Descend(slices.Collect(maps.Keys(below))); err != nil {
+		return err
+	}
+	for _, l := range links {
+		g, _ := l.Member.Group()
+		below[g] = true
 	}
 	most := max(maxPlacements/max(len(e.above), 1), 100)
 	edges, err := e.t.Writer.Edges(slices.Sorted(maps.Keys(below)), nil, 4*most)

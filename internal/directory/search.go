@@ -229,13 +229,11 @@ func (l *look) withBelow(groups []id.Number) ([]id.Number, error) {
 	for _, g := range groups {
 		seen[g] = true
 	}
-	add := func(g id.Number) bool {
-		if seen[g] {
-			return false
+	add := func(g id.Number) {
+		if !seen[g] {
+			seen[g] = true
+			all = append(all, g)
 		}
-		seen[g] = true
-		all = append(all, g)
-		return true
 	}
 	if st != nil {
 		for _, g := range groups {
@@ -245,16 +243,14 @@ func (l *look) withBelow(groups []id.Number) ([]id.Number, error) {
 		}
 		return all, nil
 	}
-	for level := groups; len(level) > 0; {
-		links, err := l.Links(level, false)
-		if err != nil {
-			return nil, err
-		}
-		level = nil
-		for _, link := range links {
-			if child, _ := link.Member.Group(); link.HoldsAt(l.now()) && add(child) {
-				level = append(level, child)
-			}
+	links, err := l.Descend(groups)
+	if err != nil {
+		return nil, err
+	}
+	in := childrenBy(slices.DeleteFunc(links, func(link Link) bool { return !link.HoldsAt(l.now()) }))
+	for i := 0; i < len(all); i++ {
+		for _, child := range in[all[i]] {
+			add(child)
 		}
 	}
 	return all, nil

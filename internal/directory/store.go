@@ -179,6 +179,9 @@ type Reader interface {
 	// Links returns the memberships of groups in groups where the member is one
 	// of these (up), or where the group is (down).
 	Links(of []id.Number, up bool) ([]Membership, error)
+	// Descend returns every link on the ways down from these groups, whatever its
+	// dates say, by group and member: the groups in these, those in them, and so on.
+	Descend([]id.Number) ([]Link, error)
 
 	// Placements returns where users stand at one moment, directly or through
 	// groups, by user and then by group. It does not ask whether they are active.

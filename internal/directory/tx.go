@@ -63,26 +63,37 @@ func (l *look) privileges() (map[id.Number]Grants, error) {
 		return nil, err
 	}
 	confers := make(map[id.Number]Grants, len(granting))
-	below := make([]id.Number, 0, len(granting))
+	changed := make([]id.Number, 0, len(granting))
 	for _, g := range granting {
 		confers[g.Number] = g.Grants.closed()
-		below = append(below, g.Number)
+		changed = append(changed, g.Number)
 	}
-	for len(below) > 0 {
-		links, err := l.Reader.Links(below, false)
-		if err != nil {
-			return nil, err
-		}
-		below = below[:0]
-		for _, link := range links {
-			child, _ := link.Member.Group()
-			if with := confers[child] | confers[link.Group]; with != confers[child] {
+	links, err := l.Reader.Descend(changed)
+	if err != nil {
+		return nil, err
+	}
+	in := childrenBy(links)
+	for ; len(changed) > 0; changed = changed[1:] {
+		above := confers[changed[0]]
+		for _, child := range in[changed[0]] {
+			if with := confers[child] | above; with != confers[child] {
 				confers[child] = with
-				below = append(below, child)
+				changed = append(changed, child)
 			}
 		}
 	}
 	return confers, nil
+}
+
+// childrenBy returns the groups in each group, by these links.
+func childrenBy(links []Link) map[id.Number][]id.Number {
+	in := map[id.Number][]id.Number{}
+	for _, l := range links {
+		if child, ok := l.Member.Group(); ok {
+			in[l.Group] = append(in[l.Group], child)
+		}
+	}
+	return in
 }
 
 // learnPrivileges remembers what a tenant's groups confer as committed. It is

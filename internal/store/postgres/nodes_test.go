@@ -13,6 +13,7 @@ import (
 	"roster/internal/directory"
 	"roster/internal/id"
 	"roster/internal/store/postgres/pgtest"
+	"roster/internal/store/storetest"
 )
 
 var author = directory.Author{Dialect: "test"}
@@ -210,6 +211,28 @@ func TestHotOperationsAreAConstantNumberOfStatements(t *testing.T) {
 	one, all = change(1, us[:1], false), change(2, us, false)
 	if one != 5 || all != 5 { // and what they were is kept
 		t.Errorf("removing one membership takes %d statements and removing %d takes %d, want 5 and 5", one, many, all)
+	}
+}
+
+func TestTheNumberOfStatementsDoesNotDependOnHowDeepGroupsAre(t *testing.T) {
+	var count atomic.Int64
+	n := twoNodes(t, Options{Connections: 8, seen: func(q string) {
+		if !strings.Contains(q, "pg_notify") && !strings.HasPrefix(q, "SELECT tenant, revision FROM heads") { // which go their own way
+			count.Add(1)
+		}
+	}})
+	shallow, deep := storetest.Nest(t, n.a, 2), storetest.Nest(t, n.a, 60)
+	for what, do := range shallow {
+		statements := func(do func()) int64 {
+			before := count.Load()
+			do()
+			return count.Load() - before
+		}
+		few, many := statements(do), statements(deep[what])
+		t.Logf("%s: %d statements below 2 groups, %d below 60", what, few, many)
+		if few != many {
+			t.Errorf("%s takes %d statements below 2 groups and %d below 60", what, few, many)
+		}
 	}
 }
 

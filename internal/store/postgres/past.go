@@ -157,6 +157,17 @@ func (r *reader) Climb(of []id.Member) ([]directory.Link, error) {
 		r.pk, integers(of))
 }
 
+// Descend implements [directory.Reader].
+func (r *reader) Descend(of []id.Number) ([]directory.Link, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanLink, `WITH RECURSIVE down(g) AS (SELECT g FROM unnest($2::int[]) AS j(g)
+ UNION SELECT -e.member FROM down JOIN edges e ON e.tenant = $1 AND e.grp = down.g AND e.member < 0)
+ SELECT e.grp, e.member, e.starts, e.ends FROM down JOIN edges e ON e.tenant = $1 AND e.grp = down.g AND e.member < 0 ORDER BY e.grp, e.member`,
+		r.pk, integers(of))
+}
+
 // Edges implements [directory.Reader].
 func (r *reader) Edges(groups []id.Number, members []id.Member, limit int) ([]directory.Edge, error) {
 	return all(r.ctx, r.c, scanEdge, `SELECT e.grp, e.member FROM unnest($2::int[]) AS j(grp) JOIN edges e ON e.tenant = $1 AND e.grp = j.grp

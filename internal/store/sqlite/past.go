@@ -157,6 +157,17 @@ func (r *reader) Climb(of []id.Member) ([]directory.Link, error) {
 		r.pk, integers(of))
 }
 
+// Descend implements [directory.Reader].
+func (r *reader) Descend(of []id.Number) ([]directory.Link, error) {
+	if len(of) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanLink, `WITH RECURSIVE down(g) AS (SELECT value FROM json_each(?2)
+ UNION SELECT -e.member FROM down CROSS JOIN edges e ON e.tenant = ?1 AND e.grp = down.g AND e.member < 0)
+ SELECT e.grp, e.member, e.starts, e.ends FROM down CROSS JOIN edges e ON e.tenant = ?1 AND e.grp = down.g AND e.member < 0 ORDER BY e.grp, e.member`,
+		r.pk, integers(of))
+}
+
 // Climb implements [directory.Past].
 func (p *past) Climb(of []id.Member) ([]directory.Link, error) {
 	if len(of) == 0 {

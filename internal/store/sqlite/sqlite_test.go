@@ -18,6 +18,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/storetest"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -342,6 +343,18 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 		t.Logf("%s: %d statements for two, %d for many", c.what, few, many)
 		if few != many {
 			t.Errorf("%s takes %d statements for two and %d for many", c.what, few, many)
+		}
+	}
+}
+
+func TestTheNumberOfStatementsDoesNotDependOnHowDeepGroupsAre(t *testing.T) {
+	s := openIn(t, t.TempDir())
+	shallow, deep := storetest.Nest(t, s, 2), storetest.Nest(t, s, 60)
+	for what, do := range shallow {
+		few, many := s.statements(do), s.statements(deep[what])
+		t.Logf("%s: %d statements below 2 groups, %d below 60", what, few, many)
+		if few != many {
+			t.Errorf("%s takes %d statements below 2 groups and %d below 60", what, few, many)
 		}
 	}
 }

@@ -382,6 +382,18 @@ var edges = []testCase{
 		w.same("down from 1", ask(false, 1), []directory.Edge{within(3, 1), within(2, 1)})
 		w.same("down from 2, 3 and 5", ask(false, 2, 3, 5), []directory.Edge{within(4, 2), within(4, 3)})
 		w.same("of nothing", ask(true), []directory.Edge(nil))
+
+		// And all the way down, in one go.
+		w.insert(t, directory.Standing{}, within(5, 4), in(1, 4))
+		descend := func(of ...id.Number) []directory.Link {
+			return get(w, t, func(r directory.Reader) ([]directory.Link, error) { return r.Descend(of) })
+		}
+		past, later := directory.Link{Edge: within(4, 2), Until: start.Add(-time.Hour)}, directory.Link{Edge: within(4, 3), From: start.Add(time.Hour)}
+		last := directory.Link{Edge: within(5, 4)}
+		w.same("everything below 1", descend(1), []directory.Link{{Edge: within(3, 1)}, {Edge: within(2, 1)}, past, later, last})
+		w.same("everything below 2 and 4", descend(4, 2, 4), []directory.Link{past, last})
+		w.same("everything below 5", descend(5), []directory.Link(nil))
+		w.same("everything below nothing", descend(), []directory.Link(nil))
 	}},
 
 	{"groups that grant are found and the shape changes when and only when what groups grant may", func(w *world) {

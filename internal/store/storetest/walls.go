@@ -160,6 +160,7 @@ var walls = []testCase{
 			"Check":      {own: func(r directory.Reader) (any, error) { return r.Check(1, 2, start) }},
 			"Checks":     {own: func(r directory.Reader) (any, error) { return r.Checks(edges, start) }},
 			"Edges":      {own: func(r directory.Reader) (any, error) { return r.Edges([]id.Number{1}, []id.Member{1, -1}, 100) }},
+			"Descend":    {own: func(r directory.Reader) (any, error) { return r.Descend([]id.Number{1, 2}) }},
 			"Climb":      {own: func(r directory.Reader) (any, error) { return r.Climb([]id.Member{1, 2}) }},
 			"RevisionAt": {own: func(r directory.Reader) (any, error) { return r.RevisionAt(start) }},
 			"Periods":    {own: func(r directory.Reader) (any, error) { return r.Periods(in(1, 1), 0, 100) }},
@@ -227,7 +228,7 @@ var walls = []testCase{
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
 		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Visits": 1, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
-		length["Edges"], length["Log"], length["UsersAt"], length["GroupsAt"], length["EndedIn"] = 3, 5, 2, 2, 1
+		length["Edges"], length["Log"], length["UsersAt"], length["GroupsAt"], length["EndedIn"], length["Descend"] = 3, 5, 2, 2, 1, 1
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name
