@@ -64,10 +64,23 @@ func (t *town) singleAdds(ctx context.Context) ([]figure, error) {
 		})
 }
 
-// manyAdds puts all guests into an empty group, by two doors.
+// manyAdds puts 10,000 users, spread over all, into an empty group, by two doors.
 func (t *town) manyAdds(ctx context.Context) ([]figure, error) {
-	body := batchOf(t.ids[t.residents:])
-	assign, err := t.assignUser(ctx)
+	crowd := make([]id.Number, directory.MaxBatch)
+	ids := make([]id.User, len(crowd))
+	for i := range crowd {
+		at := i * len(t.ids) / len(crowd)
+		crowd[i], ids[i] = id.Number(at+1), t.ids[at]
+	}
+	into := func(g group) []edge {
+		edges := make([]edge, len(crowd))
+		for i, u := range crowd {
+			edges[i] = edge{g.number, id.UserMember(u)}
+		}
+		return edges
+	}
+	body := batchOf(ids)
+	assign, err := t.assignUser(ctx, crowd)
 	if err != nil {
 		return nil, err
 	}
@@ -81,15 +94,15 @@ func (t *town) manyAdds(ctx context.Context) ([]figure, error) {
 				next++
 				return under(ctx, load.Plan{
 					Address: t.address, Clients: 1, Requests: 1, Status: []int{200},
-					Next: func(buf []byte, _, _ int) ([]byte, int) { return request(buf, g), guestCount },
+					Next: func(buf []byte, _, _ int) ([]byte, int) { return request(buf, g), len(crowd) },
 				})
 			},
-			undo: func() error { return t.change(ctx, directory.RemoveMembers, t.into(g, 0, guestCount)) },
+			undo: func() error { return t.change(ctx, directory.RemoveMembers, into(g)) },
 		}
 	}
 	native, dronahq := call(func(buf []byte, g group) []byte { return t.post(buf, g.id, body) }), call(assign)
 	native.work, dronahq.work = httpAdds, httpAssign
-	edges := t.into(t.empty[0], 0, guestCount)
+	edges := into(t.empty[0])
 	return t.underLoad(ctx,
 		task{
 			work: engineTogether,
@@ -101,14 +114,14 @@ func (t *town) manyAdds(ctx context.Context) ([]figure, error) {
 		}, native, dronahq)
 }
 
-// assignUser returns what makes requests of the DronaHQ dialect that assign all
-// guests to a group.
-func (t *town) assignUser(ctx context.Context) (func(buf []byte, g group) []byte, error) {
+// assignUser returns what makes requests of the DronaHQ dialect that assign users
+// to a group.
+func (t *town) assignUser(ctx context.Context, users []id.Number) (func(buf []byte, g group) []byte, error) {
 	key, hash, _ := t.Authn.Mint(authn.DronaHQ)
 	_, err := t.Directory.CreateCredential(ctx, t.p, directory.NewCredential{Kind: authn.DronaHQ, Name: "bench", Grants: directory.WriteMembers, Hash: hash})
-	ids := make([]string, guestCount)
-	for i := range ids {
-		ids[i] = strconv.Itoa(int(t.guest(i)))
+	ids := make([]string, len(users))
+	for i, u := range users {
+		ids[i] = strconv.Itoa(int(u))
 	}
 	body := `{"token_key":"` + key + `","assign":[` + strings.Join(ids, ",") + `]}`
 	return func(buf []byte, g group) []byte {

@@ -59,8 +59,10 @@ func promisedTable(figures []figure) table {
 			continue
 		}
 		budget := w.budget()
-		if w.least() != 0 {
-			budget += " of " + w.against.name
+		if w.alike {
+			budget += " as: " + w.against.name
+		} else if w.ratio != 0 {
+			budget += " of: " + w.against.name
 		}
 		if w.from > 0 {
 			budget += " at " + short(w.from)

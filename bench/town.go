@@ -15,8 +15,8 @@ import (
 // Shape of a town.
 const (
 	streetCount = 100
-	chainLength = 1000 // groups above the one that is added to and linked
-	guestCount  = directory.MaxBatch
+	chainLength = 1000   // groups above the one that is added to and linked
+	guestCount  = 10_000 // so that there are as many users as one call may add
 )
 
 // town is a directory of one size, with everything in it that is measured: a tree
@@ -188,7 +188,7 @@ func (t *town) close() error {
 // guest returns a user who is in nothing.
 func (t *town) guest(i int) id.Number { return id.Number(t.residents + i%guestCount + 1) }
 
-// into is the guests from one to before another, as edges of a group.
+// into is the guests from one to before another, as members of a group.
 func (t *town) into(g group, from, to int) []edge {
 	var edges []edge
 	for i := from; i < to; i++ {

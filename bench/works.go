@@ -70,9 +70,9 @@ var (
 
 	engineScattered = &work{name: "the engine, the same edges in batches of 1,000", unit: rate, only: true, grows: fuller}
 	httpAdd         = &work{name: "durable single adds over HTTP, scattered", unit: rate, against: engineScattered, ratio: 0.5, grows: fuller}
-	engineTogether  = &work{name: "the engine, 10,000 into one group", unit: rate, only: true, level: true}
-	httpAdds        = &work{name: "10,000 adds in one call", unit: rate, against: engineTogether, ratio: 0.7, level: true}
-	httpAssign      = &work{name: "10,000 ids in one assign_user of DronaHQ", unit: rate, against: engineTogether, ratio: 0.7, level: true}
+	engineTogether  = &work{name: "the engine, 10,000 into one group", unit: rate, only: true, grows: fuller}
+	httpAdds        = &work{name: "10,000 adds in one call", unit: rate, against: engineTogether, ratio: 0.7, grows: fuller}
+	httpAssign      = &work{name: "10,000 ids in one assign_user of DronaHQ", unit: rate, against: engineTogether, ratio: 0.7, grows: fuller}
 	_               = below("adds, by 64 clients or in one call", engineScattered, httpAdd, engineTogether, httpAdds, httpAssign)
 
 	addSmall  = &work{name: "add one member to a group of 10", level: true}
