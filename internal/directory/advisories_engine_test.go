@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"roster/internal/directory"
-	"roster/internal/id"
 )
 
 // The lessons of advisories_test.go, for batches, explanations, lists in order
@@ -38,31 +37,6 @@ func TestAdvisory01_ABatchOverManyGroupsNeedsWhatAnyOfThemGrants(t *testing.T) {
 	items := ok(t, a, err).Runs[0].Items
 	if items[0].Outcome != directory.Added || items[1].Outcome != directory.Bad || items[1].Problem.Kind != directory.Forbidden {
 		t.Errorf("line by line it came to %+v", items)
-	}
-}
-
-func TestAdvisory03_WhoIsBoundToSomeGroupsIsToldNothingOfTheWaysThroughOthers(t *testing.T) {
-	w := newWorld(t)
-	company := w.group("company", 0)
-	staff := w.group("staff", 0, company)
-	ann := w.user("ann", staff)
-	p := w.with(directory.InTenant)
-	p.Within = &directory.Within{Groups: []id.Number{company.Number}}
-	user, group := directory.ByUser(ann.ID), directory.ByGroup(company.ID)
-	for name, ask := range map[string]func() error{
-		"explain": func() error { return drop(w.Explain(ctx, p, directory.Explain{User: user, Group: group})) },
-		"timeline": func() error {
-			return drop(w.Timeline(ctx, p, directory.Timeline{Group: group, Member: directory.MemberRef{Ref: user}}))
-		},
-		"diff": func() error {
-			return drop(w.Diff(ctx, p, directory.Diff{From: directory.When{Revision: 1}, Group: group}))
-		},
-		"the past": func() error {
-			return drop(w.WereMembers(ctx, p, []directory.Check{{User: user, Group: group}}, directory.When{Revision: 1}))
-		},
-		"a dry run": func() error { return drop(w.ChangeMemberships(ctx, p, directory.Batch{DryRun: true})) },
-	} {
-		w.refused(name, directory.Forbidden, ask)
 	}
 }
 

@@ -93,6 +93,10 @@ var errRehearsed = errors.New("a dry run")
 // runs. It needs [WriteMembers] and whatever the groups confer; a dry run and a
 // condition tell who is in what, so they need [ReadMembers] too, and a condition
 // on a version [ReadGroups].
+//
+// It heeds [Within], but refuses a bounded principal a replacement and a dry run:
+// what stands in a group beyond the bound can neither be taken out unseen nor left
+// by what calls itself a replacement, and how far a dry run comes tells of it.
 func (d *Directory) ChangeMemberships(ctx context.Context, p Principal, in Batch) (Answer[BatchResult], error) {
 	items, named := 0, 0
 	for _, r := range in.Runs {
@@ -107,6 +111,9 @@ func (d *Directory) ChangeMemberships(ctx context.Context, p Principal, in Batch
 		return Answer[BatchResult]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: fmt.Sprintf("A batch has at most %d operations and %d conditions.", MaxRuns, MaxChecks)}
 	case in.DryRun && in.Mode == EachAlone:
 		return Answer[BatchResult]{}, invalid("mode.dry", "dry_run", "A dry run cannot find out what each item alone would come to.")
+	}
+	if !in.DryRun && !slices.ContainsFunc(in.Runs, func(r BatchRun) bool { return r.Do == ReplaceMembers || r.Do == ReplaceGroups }) {
+		p = p.heeding()
 	}
 	return write(ctx, d, p, in.needs(), func(t *tx) (BatchResult, error) {
 		if err := t.require(in.Require); err != nil {
@@ -150,7 +157,7 @@ func (t *tx) require(list []Require) error {
 	for i, r := range list {
 		users[i], groups[i] = r.User, r.Group
 	}
-	userNumbers, err := t.Writer.UserNumbers(users)
+	userNumbers, err := t.usersIn(t.Writer, users)
 	if err != nil {
 		return err
 	}

@@ -34,12 +34,12 @@ const MaxChecks = 1000
 // "No" is an answer, also when there is no such user or group: who may ask may
 // know, and a caller cannot mistake an error for a yes. A name that two groups
 // bear is refused as ambiguous. It needs [ReadMembers]; a user may ask about
-// itself.
+// itself. It heeds [Within], as [Directory.WereMembers] does.
 func (d *Directory) IsMember(ctx context.Context, p Principal, c Check) (Answer[bool], error) {
-	if err := p.may(ReadSelf); err != nil {
+	if err := p.heeding().may(ReadSelf); err != nil {
 		return Answer[bool]{}, err
 	}
-	if p.User.IsZero() && c.User.Kind == RefID && c.Group.Kind == RefID {
+	if p.User.IsZero() && p.Within == nil && c.User.Kind == RefID && c.Group.Kind == RefID {
 		if err := p.may(ReadMembers); err != nil {
 			return Answer[bool]{}, err
 		}

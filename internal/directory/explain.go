@@ -62,21 +62,25 @@ type Explanation struct {
 // Explain answers why a user is in a group, as of a moment. However many ways
 // there are, a page costs what the groups above the user and its own steps cost.
 // It needs [ReadMembers].
+//
+// It heeds [Within]: it tells the ways on which every group is within the bound,
+// and counts these alone, so a user may be a member by no way that is told. That
+// one who is not would be by others is not told either.
 func (d *Directory) Explain(ctx context.Context, p Principal, in Explain) (Answer[Explanation], error) {
-	return view(ctx, d, p, ReadMembers, func(l *look) (Explanation, error) {
+	return view(ctx, d, p.heeding(), ReadMembers, func(l *look) (Explanation, error) {
 		t, err := l.then(in.At)
 		if err != nil {
 			return Explanation{}, err
 		}
 		out := Explanation{At: t.When}
-		g, err := t.GroupNumbers([]Ref{in.Group})
+		g, err := l.groupsIn(t.Past, []Ref{in.Group})
 		if err != nil {
 			return out, err
 		}
 		if g[0] == Ambiguous {
 			return out, ErrAmbiguous
 		}
-		u, err := t.UserNumbers([]Ref{in.User})
+		u, err := l.usersIn(t.Past, []Ref{in.User})
 		if err != nil {
 			return out, err
 		}
@@ -123,12 +127,17 @@ func (t then) explain(out *Explanation, in Explain) error {
 		}
 	}
 	w := newWays(holding, out.User.Number, out.Group.Number)
+	leads := w.total() > 0
+	if t.l.p.Within != nil {
+		links = t.l.p.seen(links)
+		w = newWays(t.l.p.seen(holding), out.User.Number, out.Group.Number)
+	}
 	switch {
-	case w.total() > 0 && out.User.Suspended:
+	case leads && out.User.Suspended:
 		out.Why = IsSuspended
-	case w.total() > 0 && !out.User.ActiveAt(t.Time):
+	case leads && !out.User.ActiveAt(t.Time):
 		out.Why = HasExpired
-	case w.total() > 0:
+	case leads:
 		out.Member = true
 	default:
 		w = newWays(links, out.User.Number, out.Group.Number)
@@ -221,7 +230,7 @@ func (l *look) authors(revisions []Revision) (map[Revision]Authored, error) {
 	list, err := l.Authors(slices.Compact(revisions))
 	by := make(map[Revision]Authored, len(list))
 	for _, a := range list {
-		by[a.Revision] = a
+		by[a.Revision] = l.p.told(a)
 	}
 	return by, err
 }

@@ -82,7 +82,7 @@ func (t then) continued(next int64) {
 
 // group finds one group as of then.
 func (t then) group(ref Ref) (id.Number, error) {
-	n, err := t.GroupNumbers([]Ref{ref})
+	n, err := t.l.groupsIn(t.Past, []Ref{ref})
 	switch {
 	case err != nil:
 		return 0, err
@@ -100,7 +100,7 @@ func (t then) member(m MemberRef) (id.Member, error) {
 		g, err := t.group(m.Ref)
 		return id.GroupMember(g), err
 	}
-	n, err := t.UserNumbers([]Ref{m.Ref})
+	n, err := t.l.usersIn(t.Past, []Ref{m.Ref})
 	if err == nil && (n[0] == 0 || n[0] == Ambiguous) {
 		err = ErrNoUser
 	}
@@ -183,12 +183,13 @@ func (t then) checks(edges []Edge) ([]bool, error) {
 }
 
 // WereMembers answers many checks, in order, as of one moment. In the past,
-// names are those of then. It needs [ReadMembers].
+// names are those of then. It needs [ReadMembers], and heeds [Within]: who or what
+// is beyond the bound is in nothing, and holds nobody.
 func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check, at When) (Answer[[]bool], error) {
 	if len(checks) > MaxChecks {
 		return Answer[[]bool]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: "A call asks about at most 1000 pairs."}
 	}
-	return view(ctx, d, p, ReadSelf, func(l *look) ([]bool, error) {
+	return view(ctx, d, p.heeding(), ReadSelf, func(l *look) ([]bool, error) {
 		t, err := l.then(at)
 		if err != nil {
 			return nil, err
@@ -197,14 +198,14 @@ func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check
 		for i, c := range checks {
 			users[i], groups[i] = c.User, c.Group
 		}
-		userNumbers, err := t.UserNumbers(users)
+		userNumbers, err := l.usersIn(t.Past, users)
 		if err != nil {
 			return nil, err
 		}
 		if err := l.authorizeAll(userNumbers, ReadMembers); err != nil {
 			return nil, err
 		}
-		groupNumbers, err := t.GroupNumbers(groups)
+		groupNumbers, err := l.groupsIn(t.Past, groups)
 		if err != nil {
 			return nil, err
 		}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"roster/internal/id"
 )
@@ -24,9 +25,10 @@ type Stay struct {
 	Ending    *Authored
 }
 
-// Timeline lists the periods of one membership. It needs [ReadMembers].
+// Timeline lists the periods of one membership. It needs [ReadMembers], and heeds
+// [Within]: who did it is told to a bounded principal only of what it did itself.
 func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Answer[Found[Stay]], error) {
-	return view(ctx, d, p, ReadMembers, func(l *look) (Found[Stay], error) {
+	return view(ctx, d, p.heeding(), ReadMembers, func(l *look) (Found[Stay], error) {
 		none := Found[Stay]{Items: []Stay{}}
 		t, err := l.then(in.At)
 		if err != nil {
@@ -63,6 +65,10 @@ func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Ans
 		}
 		out := Found[Stay]{Items: make([]Stay, len(page.Items)), Next: page.Next, At: t.When}
 		for i, p := range page.Items {
+			if l.p.Within != nil { // [Reader.Periods] says who added it
+				a := l.p.told(Authored{Revision: p.Added, At: p.AddedAt, Actor: p.AddedBy, Dialect: p.AddedDialect})
+				p.AddedBy = a.Actor
+			}
 			out.Items[i] = Stay{Period: p, Beginning: by[p.Revision]}
 			if p.Ended != 0 {
 				ending := by[p.Ended]
@@ -100,7 +106,14 @@ const maxCompared = 100_000
 
 // Diff compares two moments. The rows of a page are of those two, whatever has
 // happened since. It needs [ReadMembers].
+//
+// It heeds [Within] for a Member: the groups within the bound are compared. It
+// refuses a bounded principal that asks about a group: who has left is beyond the
+// bound, and where pages end would tell of them.
 func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Found[Difference]], error) {
+	if in.Group.Kind == 0 {
+		p = p.heeding()
+	}
 	return view(ctx, d, p, ReadMembers, func(l *look) (Found[Difference], error) {
 		none := Found[Difference]{Items: []Difference{}}
 		before, err := l.then(in.From)
@@ -235,14 +248,30 @@ func (t then) side(in Diff) (*side, error) {
 		if err != nil {
 			return nil, absent(err)
 		}
+		beyond := func(k int64) bool { return !t.l.p.sees(id.Number(k)) }
 		s := &side{edge: func(k int64) Edge { return Edge{Group: id.Number(k), Member: m} }}
 		if in.Transitive {
 			s.last = true
 			s.page, err = keys(func(n id.Number) int64 { return int64(n) })(t.groupsOf(m))
+			s.page = slices.DeleteFunc(s.page, beyond)
 			return s, err
 		}
 		s.read = func(after int64, limit int) ([]int64, error) {
 			return keys(func(m Membership) int64 { return int64(m.Group) })(t.Memberships(MembershipQuery{Member: m, After: after, Limit: limit, At: t.Time}))
+		}
+		if t.l.p.Within == nil {
+			return s, nil
+		}
+		// Of few groups, all are read at once and those beyond left out.
+		for after := int64(0); !s.last; {
+			page, err := s.read(after, MaxPage)
+			if err != nil {
+				return nil, err
+			}
+			if s.last = len(page) < MaxPage; !s.last {
+				after = page[len(page)-1]
+			}
+			s.page = append(s.page, slices.DeleteFunc(page, beyond)...)
 		}
 		return s, nil
 	}

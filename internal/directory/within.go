@@ -11,6 +11,10 @@ import (
 // tenant holds is not there for such a principal: it is not found, not listed,
 // and not counted. Groups that stand in one of the groups are not among them.
 //
+// The bound as it is now decides about the past too: what was known of somebody
+// who has left is out of reach. An answer about what is within tells nothing of
+// the rest: not by whom something was done, nor by which ways through other groups.
+//
 // The bound is looked at inside the transaction of what it bounds, so who has
 // left the groups is out of reach at once. An operation that does not say that
 // it heeds the bound refuses a bounded principal.
@@ -96,14 +100,17 @@ func (l *look) group(ref Ref) (Group, error) {
 
 // groupNumbers resolves refs to groups that the principal's bound leaves it: of
 // two that bear a name, only those count.
-func (l *look) groupNumbers(refs []Ref) ([]id.Number, error) {
-	numbers, err := l.Reader.GroupNumbers(refs)
+func (l *look) groupNumbers(refs []Ref) ([]id.Number, error) { return l.groupsIn(l.Reader, refs) }
+
+// groupsIn is groupNumbers as of then, if p is of the past.
+func (l *look) groupsIn(p Past, refs []Ref) ([]id.Number, error) {
+	numbers, err := p.GroupNumbers(refs)
 	if err != nil || l.p.Within == nil {
 		return numbers, err
 	}
 	var seen []Group
 	if slices.Contains(numbers, Ambiguous) {
-		if seen, err = l.Reader.Groups(l.p.Within.Groups); err != nil {
+		if seen, err = p.Groups(l.p.Within.Groups); err != nil {
 			return nil, err
 		}
 	}
@@ -126,4 +133,44 @@ func (l *look) groupNumbers(refs []Ref) ([]id.Number, error) {
 		}
 	}
 	return numbers, nil
+}
+
+// usersIn resolves refs to users whom the principal's bound leaves it now, as of
+// then if p is of the past.
+func (l *look) usersIn(p Past, refs []Ref) ([]id.Number, error) {
+	numbers, err := p.UserNumbers(refs)
+	if err != nil || l.p.Within == nil {
+		return numbers, err
+	}
+	within, err := l.standsWithin(known(numbers))
+	for i, n := range numbers {
+		if !within[n] {
+			numbers[i] = 0
+		}
+	}
+	return numbers, err
+}
+
+// seen leaves the links from and to what the principal's bound leaves it; those of
+// users start at one that it does.
+func (p Principal) seen(links []Link) []Link {
+	if p.Within == nil {
+		return links
+	}
+	var out []Link
+	for _, l := range links {
+		if child, isGroup := l.Member.Group(); p.sees(l.Group) && (!isGroup || p.sees(child)) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// told leaves of who made a commit what the principal's bound leaves it: nothing
+// but when and through which dialect, unless that was itself.
+func (p Principal) told(a Authored) Authored {
+	if p.Within == nil || a.Actor.Credential == p.Credential {
+		return a
+	}
+	return Authored{Revision: a.Revision, At: a.At, Dialect: a.Dialect}
 }
