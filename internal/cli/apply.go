@@ -160,7 +160,7 @@ func printApplied(w io.Writer, done *client.Applied) error {
 			counts.add(noun+"s", strconv.Itoa(created), strconv.Itoa(updated), strconv.Itoa(same))
 		}
 	}
-	if err := counts.write(w); err != nil {
+	if err := counts.write(w, 0); err != nil {
 		return err
 	}
 	var b strings.Builder

@@ -360,7 +360,7 @@ func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, 
 			for _, x := range e.Changes {
 				rows.add(date(x.At), x.Change, x.User.Name, x.Group.Name)
 			}
-			if err := rows.write(c.w); err != nil {
+			if err := rows.write(c.w, c.columns); err != nil {
 				return err
 			}
 		}

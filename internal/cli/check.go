@@ -73,7 +73,7 @@ func checkGroups(ctx context.Context, c *call, t *client.Tenant, args []string, 
 	case c.json:
 		err = c.encode(answers)
 	default:
-		err = rows.write(c.w)
+		err = rows.write(c.w, c.columns)
 	}
 	if err == nil && slices.Contains(in, false) {
 		return errNo

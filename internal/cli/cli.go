@@ -124,7 +124,8 @@ func takes(least, most int) cobra.PositionalArgs {
 	}
 }
 
-// width is how wide a terminal has to be for help and tables to read well.
+// width is how wide a terminal has to be for help to read well, and for tables to
+// be tables.
 const width = 60
 
 func help(w io.Writer, cmd *cobra.Command) {

@@ -80,7 +80,7 @@ func printCopied(w io.Writer, results []server.CopyResult) error {
 		}
 		t.add(r.Table, number(r.Rows), found, yes(r.Equal))
 	}
-	return t.write(w)
+	return t.write(w, 0)
 }
 
 // isTerminal reports whether somebody looks on.

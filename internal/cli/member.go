@@ -116,7 +116,7 @@ func changeMembers(cmd *cobra.Command, r *remote, args []string, b client.Batch)
 		if c.json {
 			err = c.encode(out)
 		} else {
-			err = rows.write(c.w)
+			err = rows.write(c.w, c.columns)
 		}
 		if err == nil && wrong > 0 {
 			err = fmt.Errorf("%d of %d could not be done", wrong, len(items))

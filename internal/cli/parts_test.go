@@ -52,7 +52,7 @@ func TestNamesCannotSteerATerminal(t *testing.T) {
 	tb := table{heads: []string{"NAME", "NOTE", "MORE"}}
 	tb.add("a\x1b[2Jb\tc\nd", "", "x")
 	tb.add("\u202eevil", "", "y")
-	if err := tb.write(&b); err != nil {
+	if err := tb.write(&b, 0); err != nil {
 		t.Fatal(err)
 	}
 	want := "NAME        MORE\na\ufffd[2Jb\ufffdc\ufffdd  x\n\ufffdevil       y\n"
@@ -61,6 +61,25 @@ func TestNamesCannotSteerATerminal(t *testing.T) {
 	}
 	if got := oneLine("a\nb\x07"); got != "a; b\ufffd" {
 		t.Errorf("an error reads %q", got)
+	}
+}
+
+func TestATableWiderThanTheTerminalIsShownRowByRow(t *testing.T) {
+	tb := table{heads: []string{"NAME", "NOTE", "ADDED BY", "REASON"}}
+	tb.add("ann", "", "admin", "stands in for the summer")
+	tb.add("bob", "", "", "")
+	for columns, want := range map[int]string{
+		0:  "NAME  ADDED BY  REASON\nann   admin     stands in for the summer\nbob\n",
+		40: "NAME  ADDED BY  REASON\nann   admin     stands in for the summer\nbob\n",
+		39: "NAME      ann\nADDED BY  admin\nREASON    stands in for the summer\n\nNAME  bob\n",
+	} {
+		var b bytes.Buffer
+		if err := tb.write(&b, columns); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want {
+			t.Errorf("in %d columns:\n%s\nwant\n%s", columns, &b, want)
+		}
 	}
 }
 

@@ -7,14 +7,17 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"roster/client"
 )
@@ -32,13 +35,27 @@ var outputs = []string{tableOutput, jsonOutput}
 type printer struct {
 	w, notes io.Writer
 	json     bool
+	columns  int // how wide lines may be; 0 for any
 }
 
 func newPrinter(cmd *cobra.Command, output string) (printer, error) {
 	if !slices.Contains(outputs, output) {
 		return printer{}, fmt.Errorf("--output: %q is not table or json", output)
 	}
-	return printer{w: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), json: output == jsonOutput}, nil
+	return printer{w: cmd.OutOrStdout(), notes: cmd.ErrOrStderr(), json: output == jsonOutput, columns: columns(cmd.OutOrStdout())}, nil
+}
+
+// columns is how wide a terminal is, or what COLUMNS says; 0 for what is neither.
+func columns(w io.Writer) int {
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if f, ok := w.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return n
+		}
+	}
+	return 0
 }
 
 func (p printer) note(text string) { fmt.Fprintln(p.notes, text) }
@@ -60,19 +77,30 @@ type table struct {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-func (t *table) write(w io.Writer) error {
+// write writes a table, or what would be wider than so many columns (unless that
+// is 0) row by row, a line for each cell.
+func (t *table) write(w io.Writer, columns int) error {
 	used := map[int]bool{}
 	for _, row := range t.rows {
 		for i, cell := range row {
 			used[i] = used[i] || cell != ""
 		}
 	}
-	var b bytes.Buffer
+	text := t.aligned(func(i int) bool { return used[i] || len(t.rows) == 0 })
+	if columns > 0 && t.heads != nil && len(t.rows) > 0 && widest(text) > columns {
+		text = t.blocks()
+	}
+	_, err := w.Write(text)
+	return err
+}
+
+func (t *table) aligned(used func(int) bool) []byte {
+	var b, trimmed bytes.Buffer
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(cells []string) {
 		var shown []string
 		for i, cell := range cells {
-			if used[i] || len(t.rows) == 0 {
+			if used(i) {
 				shown = append(shown, plain(cell))
 			}
 		}
@@ -86,11 +114,35 @@ func (t *table) write(w io.Writer) error {
 	}
 	tw.Flush()
 	for l := range bytes.Lines(b.Bytes()) {
-		if _, err := fmt.Fprintf(w, "%s\n", bytes.TrimRight(l, " \n")); err != nil {
-			return err
-		}
+		trimmed.Write(bytes.TrimRight(l, " \n"))
+		trimmed.WriteByte('\n')
 	}
-	return nil
+	return trimmed.Bytes()
+}
+
+// blocks sets each row as a block of its own, of what is not empty in it.
+func (t *table) blocks() []byte {
+	var b bytes.Buffer
+	for n, row := range t.rows {
+		if n > 0 {
+			b.WriteByte('\n')
+		}
+		var block table
+		for i, cell := range row {
+			if cell != "" {
+				block.add(t.heads[i], cell)
+			}
+		}
+		b.Write(block.aligned(func(int) bool { return true }))
+	}
+	return b.Bytes()
+}
+
+func widest(text []byte) (n int) {
+	for l := range bytes.Lines(text) {
+		n = max(n, utf8.RuneCount(bytes.TrimSuffix(l, []byte("\n"))))
+	}
+	return n
 }
 
 // plain replaces what a terminal would obey rather than show: names come from
@@ -172,7 +224,7 @@ func printList[T any](p printer, pg *paging, list iter.Seq2[T, error], heads []s
 	if p.json {
 		err = p.encode(items)
 	} else {
-		err = t.write(p.w)
+		err = t.write(p.w, p.columns)
 	}
 	if more {
 		p.note("there are more; --limit N or --all shows them")
@@ -198,7 +250,7 @@ func (p printer) show(v any, fill func(*sheet)) error {
 	}
 	var s sheet
 	fill(&s)
-	return s.write(p.w)
+	return s.write(p.w, 0)
 }
 
 // attributeNames are the names of attributes, which is what fits into a line.
