@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"roster/internal/index"
 )
 
 // Directory is the core over one store. It is safe for concurrent use.
@@ -127,6 +129,39 @@ func write[T any](ctx context.Context, d *Directory, p Principal, need Grants, f
 
 // view runs one operation that reads p's tenant.
 func view[T any](ctx context.Context, d *Directory, p Principal, need Grants, fn func(*look) (T, error)) (Answer[T], error) {
+	return viewFrom(ctx, d, p, need, pictured{}, fn)
+}
+
+// viewAt is view for a question about memberships as of a moment. If that is now,
+// and the question is one that the index answers and the tenant is in it, it is as
+// of where the index stands when the question is asked, so that what others write
+// meanwhile does not send it to the rows.
+func viewAt[T any](ctx context.Context, d *Directory, p Principal, need Grants, at When, indexed bool, fn func(then) (T, error)) (Answer[T], error) {
+	var from pictured
+	if indexed && at.IsZero() && p.may(need) == nil {
+		var err error
+		from.m = d.memory()
+		if from.st, err = d.picture(ctx, p.Tenant, p.Fence); err != nil {
+			return Answer[T]{}, err
+		}
+	}
+	return viewFrom(ctx, d, p, need, from, func(l *look) (T, error) {
+		t, err := l.then(at)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		return fn(t)
+	})
+}
+
+// pictured is where the index stood, and of which memory it is.
+type pictured struct {
+	m  *memory
+	st *index.State // nil for no matter where
+}
+
+func viewFrom[T any](ctx context.Context, d *Directory, p Principal, need Grants, from pictured, fn func(*look) (T, error)) (Answer[T], error) {
 	var answer Answer[T]
 	if err := p.may(need); err != nil {
 		return answer, err
@@ -137,15 +172,17 @@ func view[T any](ctx context.Context, d *Directory, p Principal, need Grants, fn
 			return answer, err
 		}
 	}
+	var seen Revision
 	err := d.store.View(ctx, p.Tenant, func(r Reader) error {
-		l := &look{Reader: r, d: d, p: p}
+		l := &look{Reader: r, d: d, p: p, from: from}
 		var err error
 		if err = l.authorize(need); err != nil {
 			return err
 		}
-		if answer.Revision, err = r.Revision(); err != nil {
+		if seen, err = r.Revision(); err != nil {
 			return err
 		}
+		answer.Revision = seen
 		answer.Value, err = fn(l)
 		if l.answered != nil {
 			answer.Revision = *l.answered
@@ -155,6 +192,13 @@ func view[T any](ctx context.Context, d *Directory, p Principal, need Grants, fn
 	if err != nil {
 		d.forgetNames(err)
 		return Answer[T]{}, err
+	}
+	// Whoever is told of a write before its own caller is must not be told
+	// otherwise by the index from then on.
+	if st := d.memory().index.Get(p.Tenant); st != nil && p.Fence == 0 && Revision(st.Revision()) < seen {
+		if err := d.catchUp(ctx, p.Tenant, seen); err != nil {
+			d.forget(ctx, p.Tenant, seen, err)
+		}
 	}
 	return answer, nil
 }

@@ -41,7 +41,9 @@ func (l *look) then(w When) (then, error) {
 	}
 	t.m = l.d.memory()
 	t.When = When{Revision: now, Time: l.now()}
-	switch {
+	switch from := l.from; {
+	case w.IsZero() && from.st != nil && from.m == t.m && Revision(from.st.Revision()) <= now:
+		t.Revision, t.st = Revision(from.st.Revision()), from.st
 	case w.Revision > now:
 		return t, &Error{Kind: Stale, Code: "revision.ahead", Field: "at", Detail: "The tenant has not come to that revision yet."}
 	case w.Revision != 0:
@@ -68,7 +70,9 @@ func (l *look) then(w When) (then, error) {
 		}
 	}
 	l.answered = &t.Revision
-	t.st = l.d.pictureAt(t.m, l.p.Tenant, t.Revision)
+	if t.st == nil {
+		t.st = l.d.pictureAt(t.m, l.p.Tenant, t.Revision)
+	}
 	return t, nil
 }
 
@@ -189,11 +193,8 @@ func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check
 	if len(checks) > MaxChecks {
 		return Answer[[]bool]{}, &Error{Kind: TooLarge, Code: "batch.large", Detail: "A call asks about at most 1000 pairs."}
 	}
-	return view(ctx, d, p.heeding(), ReadSelf, func(l *look) ([]bool, error) {
-		t, err := l.then(at)
-		if err != nil {
-			return nil, err
-		}
+	return viewAt(ctx, d, p.heeding(), ReadSelf, at, true, func(t then) ([]bool, error) {
+		l := t.l
 		users, groups := make([]Ref, len(checks)), make([]Ref, len(checks))
 		for i, c := range checks {
 			users[i], groups[i] = c.User, c.Group

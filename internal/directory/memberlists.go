@@ -87,12 +87,8 @@ type MemberOf struct {
 
 // Members lists who is in a group. It needs [ReadMembers].
 func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
-	return view(ctx, d, p, ReadMembers, func(l *look) (Found[MemberOf], error) {
+	return viewAt(ctx, d, p, ReadMembers, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
-		t, err := l.then(in.At)
-		if err != nil {
-			return none, err
-		}
 		g, err := t.group(in.Group)
 		if err != nil {
 			return none, err
@@ -140,12 +136,8 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 	if !in.Member.IsGroup {
 		need = p.on(in.Member.Ref, need)
 	}
-	return view(ctx, d, p, need, func(l *look) (Found[MemberOf], error) {
+	return viewAt(ctx, d, p, need, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
-		t, err := l.then(in.At)
-		if err != nil {
-			return none, err
-		}
 		m, err := t.member(in.Member)
 		if err != nil {
 			return none, err
@@ -185,6 +177,10 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 		return out, err
 	})
 }
+
+// indexed reports whether the index has a part in the answer. The order of joining
+// is for the rows of the present alone.
+func (in ListMembers) indexed() bool { return (in.Transitive || in.Count) && !in.Joining }
 
 // query completes a query for memberships with the page asked for.
 func (in ListMembers) query(q MembershipQuery) MembershipQuery {

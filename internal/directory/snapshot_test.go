@@ -27,12 +27,32 @@ type countedStore struct {
 	unread atomic.Bool // while the log cannot be read
 	asked  atomic.Int64
 
+	// between is called, once, when a View has begun and before it goes on; after,
+	// once, when an Update is durable and before anybody is told.
+	between, after atomic.Pointer[func()]
+
 	mu      sync.Mutex // guards watcher
 	watcher directory.Watcher
 }
 
 func (s *countedStore) View(ctx context.Context, t id.Tenant, fn func(directory.Reader) error) error {
-	return s.Store.View(ctx, t, func(r directory.Reader) error { return fn(countedReader{r, countedPast{r, s}}) })
+	return s.Store.View(ctx, t, func(r directory.Reader) error {
+		if between := s.between.Swap(nil); between != nil {
+			if _, err := r.Revision(); err != nil {
+				return err
+			}
+			(*between)()
+		}
+		return fn(countedReader{r, countedPast{r, s}})
+	})
+}
+
+func (s *countedStore) Update(ctx context.Context, t id.Tenant, by directory.Author, fn func(directory.Writer) error) (directory.Revision, error) {
+	rev, err := s.Store.Update(ctx, t, by, fn)
+	if after := s.after.Swap(nil); after != nil {
+		(*after)()
+	}
+	return rev, err
 }
 
 func (s *countedStore) Watch(ctx context.Context, w directory.Watcher) {

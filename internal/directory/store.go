@@ -44,7 +44,8 @@ type Store interface {
 
 	// Commits yields the change log of t in order, starting after a revision. It
 	// ends no earlier than the last commit that this Store value acknowledged, or
-	// that Fence or Watch told of, before the call; an error ends it early.
+	// that Fence or Watch told of, before the call, and on an engine without other
+	// nodes no earlier than one that a View told of; an error ends it early.
 	Commits(ctx context.Context, t id.Tenant, after Revision) iter.Seq2[*Commit, error]
 
 	// Tenants yields every tenant by ascending code, starting after one.

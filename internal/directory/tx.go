@@ -14,6 +14,8 @@ type look struct {
 	d *Directory
 	p Principal
 
+	// from is where the index stood when a question about now was asked.
+	from pictured
 	// missed is set when privileges had to be worked out in this transaction.
 	missed bool
 	// answered is the revision that the answer is of, nil for the transaction's.

@@ -1,6 +1,7 @@
 package changelog
 
 import (
+	"context"
 	"sync"
 
 	"roster/internal/directory"
@@ -11,8 +12,9 @@ import (
 // asks for it at once to bring the index up to date. The zero value is empty. It
 // is safe for concurrent use.
 type Tails struct {
-	mu sync.RWMutex // guards of
-	of map[id.Tenant]*tail
+	mu      sync.RWMutex // guards the rest
+	of      map[id.Tenant]*tail
+	waiting []chan struct{} // to be closed when something comes or goes
 }
 
 // tail is a run of commits without gaps that ends with the tenant's last.
@@ -20,6 +22,8 @@ type tail struct {
 	commits []*directory.Commit
 	weight  int // the members in them, and one for each
 }
+
+func (of *tail) last() directory.Revision { return of.commits[len(of.commits)-1].Revision }
 
 // Bounds on what is kept: a tail that grows too heavy loses its older half, and
 // when there are too many tenants all are forgotten.
@@ -41,12 +45,13 @@ func weight(c *directory.Commit) int {
 func (t *Tails) Append(commits []*directory.Commit, tenants []id.Tenant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.wake()
 	for i, c := range commits {
 		if t.of == nil || len(t.of) > maxTails {
 			t.of = map[id.Tenant]*tail{}
 		}
 		of := t.of[tenants[i]]
-		if of == nil || of.commits[len(of.commits)-1].Revision+1 != c.Revision {
+		if of == nil || of.last()+1 != c.Revision {
 			of = &tail{}
 			t.of[tenants[i]] = of
 		}
@@ -70,7 +75,7 @@ func (t *Tails) After(tenant id.Tenant, rev directory.Revision) ([]*directory.Co
 	if of == nil {
 		return nil, false
 	}
-	first, last := of.commits[0].Revision, of.commits[len(of.commits)-1].Revision
+	first, last := of.commits[0].Revision, of.last()
 	switch {
 	case rev >= last:
 		return nil, true
@@ -84,5 +89,42 @@ func (t *Tails) After(tenant id.Tenant, rev directory.Revision) ([]*directory.Co
 func (t *Tails) Drop(tenant id.Tenant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	defer t.wake()
 	delete(t.of, tenant)
+}
+
+// Await waits until [Tails.After] does not miss a commit that can be seen already
+// and is about to be appended.
+func (t *Tails) Await(ctx context.Context, tenant id.Tenant, rev directory.Revision) error {
+	for t.misses(tenant, rev) {
+		t.mu.Lock()
+		if of := t.of[tenant]; of == nil || of.last() >= rev {
+			t.mu.Unlock()
+			return nil
+		}
+		appended := make(chan struct{})
+		t.waiting = append(t.waiting, appended)
+		t.mu.Unlock()
+		select {
+		case <-appended:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (t *Tails) misses(tenant id.Tenant, rev directory.Revision) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	of := t.of[tenant]
+	return of != nil && of.last() < rev
+}
+
+// wake tells those who wait to look again. mu is held.
+func (t *Tails) wake() {
+	for _, appended := range t.waiting {
+		close(appended)
+	}
+	t.waiting = nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"roster/internal/directory"
 	"roster/internal/id"
+	"roster/internal/store/changelog"
 	"roster/internal/store/terms"
 )
 
@@ -22,6 +23,7 @@ type reader struct {
 	c      *conn
 	tenant id.Tenant
 	pk     int64
+	tails  *changelog.Tails // nil for a writer's
 }
 
 var _ directory.Reader = (*reader)(nil)
@@ -31,11 +33,15 @@ var _ directory.Reader = (*reader)(nil)
 // than the reading.
 func (r *reader) quick() context.Context { return context.Background() }
 
-// Revision implements [directory.Reader].
+// Revision implements [directory.Reader]. What it tells of, the log at hand has
+// too: between the two a commit is seen for a moment by the one and not the other.
 func (r *reader) Revision() (directory.Revision, error) {
-	var rev int64
+	var rev directory.Revision
 	err := r.c.row(r.quick(), "SELECT revision FROM tenants WHERE pk = ?", r.pk).Scan(&rev)
-	return directory.Revision(rev), gone(err, directory.ErrNoTenant)
+	if err == nil && r.tails != nil {
+		err = r.tails.Await(r.ctx, r.tenant, rev)
+	}
+	return rev, gone(err, directory.ErrNoTenant)
 }
 
 // gone turns "no rows" into the error that says what is not there.

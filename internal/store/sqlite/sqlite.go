@@ -238,7 +238,7 @@ func (s *Store) View(ctx context.Context, t id.Tenant, fn func(directory.Reader)
 		if err != nil {
 			return err
 		}
-		return fn(&reader{ctx: ctx, c: c, tenant: t, pk: pk})
+		return fn(&reader{ctx: ctx, c: c, tenant: t, pk: pk, tails: &s.tails})
 	})
 	return classify(err)
 }
