@@ -229,6 +229,7 @@ const arrangePage = 10_000
 func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
 	var all []Membership
 	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing)}
+	q.Bare = !in.Standing && in.Sort != ByAdded // what is listed holds, and who added it does not matter
 	for !in.Transitive {
 		page, err := t.Memberships(q)
 		if err != nil {
@@ -368,7 +369,7 @@ func (t then) count(of Edge, in ListMembers) (int64, error) {
 			after = part[len(part)-1]
 		}
 	}
-	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing)}
+	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing), Bare: true}
 	for {
 		page, err := t.Memberships(q)
 		if n += int64(len(page)); err != nil || len(page) < q.Limit {

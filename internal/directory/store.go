@@ -461,6 +461,10 @@ type MembershipQuery struct {
 	// At leaves out memberships that do not hold then, and users not active.
 	// The zero time leaves out nothing.
 	At time.Time
+
+	// Bare tells nothing of the memberships but their edges, which costs less. It
+	// is not for the order of joining.
+	Bare bool
 }
 
 // CredentialQuery narrows a list of credentials; zero fields do not.

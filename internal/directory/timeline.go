@@ -257,7 +257,7 @@ func (t then) side(in Diff) (*side, error) {
 			return s, err
 		}
 		s.read = func(after int64, limit int) ([]int64, error) {
-			return keys(func(m Membership) int64 { return int64(m.Group) })(t.Memberships(MembershipQuery{Member: m, After: after, Limit: limit, At: t.Time}))
+			return keys(func(m Membership) int64 { return int64(m.Group) })(t.Memberships(MembershipQuery{Member: m, After: after, Limit: limit, At: t.Time, Bare: true}))
 		}
 		if t.l.p.Within == nil {
 			return s, nil
@@ -290,9 +290,28 @@ func (t then) side(in Diff) (*side, error) {
 	return &side{
 		edge: func(k int64) Edge { return Edge{Group: g, Member: memberAt(k)} },
 		read: func(after int64, limit int) ([]int64, error) {
-			return keys(func(m Membership) int64 { return MemberCursor(m.Member) })(t.Memberships(MembershipQuery{Group: g, After: after, Limit: limit, At: t.Time}))
+			if t.st != nil {
+				return t.directly(g, after, limit), nil
+			}
+			return keys(func(m Membership) int64 { return MemberCursor(m.Member) })(t.Memberships(MembershipQuery{Group: g, After: after, Limit: limit, At: t.Time, Bare: true}))
 		},
 	}, nil
+}
+
+// directly returns the first cursors, after one, of those who stand in a group, as
+// the index has them.
+func (t then) directly(group id.Number, after int64, limit int) (list []int64) {
+	now := t.Time.UnixMicro()
+	for _, g := range t.st.Subgroups(group, now, false) {
+		if k := MemberCursor(id.GroupMember(g)); k > after && len(list) < limit {
+			list = append(list, k)
+		}
+	}
+	from := min(max(after-int64(id.MaxNumber), 0), int64(id.MaxNumber))
+	for _, u := range t.st.MembersAfter(group, id.Number(from), now, false, limit-len(list)) {
+		list = append(list, MemberCursor(id.UserMember(u)))
+	}
+	return list
 }
 
 // absent is nil for an error that says that something is not there.

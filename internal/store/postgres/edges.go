@@ -87,10 +87,28 @@ func (p prefixed) Scan(dest ...any) error {
 	return p.row.Scan(append(slices.Clone(p.first), dest...)...)
 }
 
+// telling is what is told of memberships: the columns, what these take, and how
+// they are read. The edge is in columns grp and member, counted from 1.
+type telling struct {
+	columns, join string
+	grp, member   string
+	scan          func(scanner) (directory.Membership, error)
+}
+
+var (
+	inFull = telling{authored + standingColumns, joinAuthor, "6", "7", scanMembership}
+	bare   = telling{"e.grp, e.member", "", "1", "2", func(row scanner) (directory.Membership, error) {
+		e, err := scanEdge(row)
+		return directory.Membership{Edge: e}, err
+	}}
+)
+
 // Memberships implements [directory.Reader].
 func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membership, error) {
-	const columns = "SELECT coalesce(l.at, 0), l.credential, l.actor_user, coalesce(l.actor, ''), coalesce(l.dialect, ''), " + standingColumns
-	const log = " LEFT JOIN log l ON l.tenant = e.tenant AND l.revision = CASE e.added WHEN 0 THEN e.revision ELSE e.added END"
+	told := inFull
+	if q.Bare {
+		told = bare
+	}
 	holds := ""
 	if !q.At.IsZero() {
 		holds = " AND " + valid + " AND (e.member < 0 OR EXISTS (SELECT 1 FROM users u WHERE u.tenant = e.tenant AND u.number = e.member AND " + active + "))"
@@ -99,10 +117,10 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 	}
 	at := micros(q.At)
 	if q.Joining {
-		return r.joined(q, columns, log, holds)
+		return r.joined(q, holds)
 	}
 	if q.Member != 0 {
-		return all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+		return all(r.ctx, r.c, told.scan, "SELECT "+told.columns+" FROM edges e"+told.join+
 			" WHERE e.tenant = $1 AND e.member = $3 AND e.grp > $4"+holds+" ORDER BY e.grp LIMIT $5",
 			r.pk, at, int64(q.Member), min(q.After, int64(id.MaxNumber)), q.Limit)
 	}
@@ -111,7 +129,7 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 	// same B-tree, so that any page costs what the first one does.
 	var list []directory.Membership
 	if q.After < int64(id.MaxNumber) {
-		groups, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+		groups, err := all(r.ctx, r.c, told.scan, "SELECT "+told.columns+" FROM edges e"+told.join+
 			" WHERE e.tenant = $1 AND e.grp = $3 AND e.member < $4 AND e.member < 0"+holds+" ORDER BY e.member DESC LIMIT $5",
 			r.pk, at, int64(q.Group), -q.After, q.Limit)
 		if err != nil || len(groups) == q.Limit {
@@ -120,7 +138,7 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 		list = groups
 	}
 	after := min(max(q.After-int64(id.MaxNumber), 0), int64(id.MaxNumber))
-	users, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+	users, err := all(r.ctx, r.c, told.scan, "SELECT "+told.columns+" FROM edges e"+told.join+
 		" WHERE e.tenant = $1 AND e.grp = $3 AND e.member > $4"+holds+" ORDER BY e.member LIMIT $5",
 		r.pk, at, int64(q.Group), after, q.Limit-len(list))
 	return append(list, users...), err
@@ -128,18 +146,18 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 
 // joined answers a query for memberships in the order of joining. There is no
 // B-tree in that order, so all of the group, or of the member, is looked at.
-func (r *reader) joined(q directory.MembershipQuery, columns, log, holds string) ([]directory.Membership, error) {
+func (r *reader) joined(q directory.MembershipQuery, holds string) ([]directory.Membership, error) {
 	b := bindings{r.pk, micros(q.At)}
 	if q.Member != 0 {
 		member := b.add(int64(q.Member))
 		where, order := b.keyset("e.serial", q.After, q.Descending)
-		return all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+" WHERE e.tenant = $1 AND e.member = "+member+where+holds+order+" LIMIT "+b.add(q.Limit), b...)
+		return all(r.ctx, r.c, scanMembership, "SELECT "+inFull.columns+" FROM edges e"+inFull.join+" WHERE e.tenant = $1 AND e.member = "+member+where+holds+order+" LIMIT "+b.add(q.Limit), b...)
 	}
 	// Who added them is looked up for those on the page alone.
 	group := b.add(int64(q.Group))
 	where, order := b.keyset("e.serial", q.After, q.Descending)
-	return all(r.ctx, r.c, scanMembership, columns+" FROM (SELECT e.* FROM edges e WHERE e.tenant = $1 AND e.grp = "+group+" AND e.member > 0"+where+holds+order+
-		" LIMIT "+b.add(q.Limit)+") e"+log+order, b...)
+	return all(r.ctx, r.c, scanMembership, "SELECT "+inFull.columns+" FROM (SELECT e.* FROM edges e WHERE e.tenant = $1 AND e.grp = "+group+" AND e.member > 0"+where+holds+order+
+		" LIMIT "+b.add(q.Limit)+") e"+inFull.join+order, b...)
 }
 
 // MembershipsOf implements [directory.Reader].

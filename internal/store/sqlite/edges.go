@@ -84,10 +84,28 @@ func (p prefixed) Scan(dest ...any) error {
 	return p.row.Scan(append(slices.Clone(p.first), dest...)...)
 }
 
+// telling is what is told of memberships: the columns, what these take, and how
+// they are read. The edge is in columns grp and member, counted from 1.
+type telling struct {
+	columns, join string
+	grp, member   string
+	scan          func(scanner) (directory.Membership, error)
+}
+
+var (
+	inFull = telling{authored + standingColumns, joinAuthor, "6", "7", scanMembership}
+	bare   = telling{"e.grp, e.member", "", "1", "2", func(row scanner) (directory.Membership, error) {
+		e, err := scanEdge(row)
+		return directory.Membership{Edge: e}, err
+	}}
+)
+
 // Memberships implements [directory.Reader].
 func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membership, error) {
-	const columns = "SELECT coalesce(l.at, 0), l.credential, l.user, coalesce(l.actor, ''), coalesce(l.dialect, ''), " + standingColumns
-	const log = " LEFT JOIN log l ON l.tenant = e.tenant AND l.revision = CASE e.added WHEN 0 THEN e.revision ELSE e.added END"
+	told := inFull
+	if q.Bare {
+		told = bare
+	}
 	holds := ""
 	var when []any
 	if !q.At.IsZero() {
@@ -96,12 +114,12 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 		when = []any{at, at, at}
 	}
 	if q.Joining {
-		return r.joined(q, columns, log, holds, when)
+		return r.joined(q, holds, when)
 	}
 	if q.Member != 0 {
 		args := append([]any{r.pk, int64(q.Member), q.After}, append(when, q.Limit)...)
-		return all(r.ctx, r.c, scanMembership, columns+` FROM edges b INDEXED BY edges_member
- CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+log+
+		return all(r.ctx, r.c, told.scan, "SELECT "+told.columns+` FROM edges b INDEXED BY edges_member
+ CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+told.join+
 			" WHERE b.tenant = ? AND b.member = ? AND b.grp > ?"+holds+" ORDER BY b.grp LIMIT ?", args...)
 	}
 
@@ -110,7 +128,7 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 	var list []directory.Membership
 	if q.After < int64(id.MaxNumber) {
 		args := append([]any{r.pk, int64(q.Group), -q.After}, append(when, q.Limit)...)
-		groups, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+		groups, err := all(r.ctx, r.c, told.scan, "SELECT "+told.columns+" FROM edges e"+told.join+
 			" WHERE e.tenant = ? AND e.grp = ? AND e.member < ? AND e.member < 0"+holds+" ORDER BY e.member DESC LIMIT ?", args...)
 		if err != nil || len(groups) == q.Limit {
 			return groups, err
@@ -119,19 +137,19 @@ func (r *reader) Memberships(q directory.MembershipQuery) ([]directory.Membershi
 	}
 	after := max(q.After-int64(id.MaxNumber), 0)
 	args := append([]any{r.pk, int64(q.Group), after}, append(when, q.Limit-len(list))...)
-	users, err := all(r.ctx, r.c, scanMembership, columns+" FROM edges e"+log+
+	users, err := all(r.ctx, r.c, told.scan, "SELECT "+told.columns+" FROM edges e"+told.join+
 		" WHERE e.tenant = ? AND e.grp = ? AND e.member > ?"+holds+" ORDER BY e.member LIMIT ?", args...)
 	return append(list, users...), err
 }
 
 // joined answers a query for memberships in the order of joining. There is no
 // B-tree in that order, so all of the group, or of the member, is looked at.
-func (r *reader) joined(q directory.MembershipQuery, columns, log, holds string, when []any) ([]directory.Membership, error) {
+func (r *reader) joined(q directory.MembershipQuery, holds string, when []any) ([]directory.Membership, error) {
 	if q.Member != 0 {
 		where, order, args := keyset("e.serial", q.After, q.Descending, r.pk)
 		args = append([]any{r.pk, int64(q.Member), args[1]}, append(when, q.Limit)...)
-		return all(r.ctx, r.c, scanMembership, columns+` FROM edges b INDEXED BY edges_member
- CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+log+
+		return all(r.ctx, r.c, scanMembership, "SELECT "+inFull.columns+` FROM edges b INDEXED BY edges_member
+ CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member`+inFull.join+
 			" WHERE b.tenant = ? AND b.member = ?"+where+holds+order+" LIMIT ?", args...)
 	}
 	// Looking at an edge is cheap, and at its user is not: the users are asked
@@ -152,7 +170,7 @@ func (r *reader) joined(q directory.MembershipQuery, columns, log, holds string,
 			return nil, err
 		}
 		args = append([]any{integers(members), r.pk, int64(q.Group)}, when...)
-		page, err := all(r.ctx, r.c, scanMembership, columns+" FROM json_each(?) j CROSS JOIN edges e ON e.tenant = ? AND e.grp = ? AND e.member = j.value"+log+
+		page, err := all(r.ctx, r.c, scanMembership, "SELECT "+inFull.columns+" FROM json_each(?) j CROSS JOIN edges e ON e.tenant = ? AND e.grp = ? AND e.member = j.value"+inFull.join+
 			" WHERE true"+holds+order, args...)
 		if err != nil {
 			return nil, err

@@ -115,28 +115,32 @@ func (p *past) Standing(edges []directory.Edge) ([]directory.Membership, error) 
 
 // Memberships implements [directory.Past].
 func (p *past) Memberships(q directory.MembershipQuery) ([]directory.Membership, error) {
+	told := inFull
+	if q.Bare {
+		told = bare
+	}
 	holds := ""
 	if !q.At.IsZero() {
 		holds = heldThen + " AND (e.member < 0 OR " + wasActive("e.member") + ")"
 	}
 	page := func(where, order string, after int64, limit int, end string) ([]directory.Membership, error) {
-		return all(p.ctx, p.c, scanMembership, both(func(table, stood string) string {
-			return "SELECT * FROM (SELECT " + authored + standingColumns + " FROM " + table + " e" + joinAuthor +
+		return all(p.ctx, p.c, told.scan, both(func(table, stood string) string {
+			return "SELECT * FROM (SELECT " + told.columns + " FROM " + table + " e" + told.join +
 				" WHERE e.tenant = ?1" + where + stood + holds + " ORDER BY " + order + " LIMIT ?6)"
 		})+end, p.pk, p.rev, micros(q.At), int64(q.Group)+int64(q.Member), after, limit)
 	}
 	if q.Member != 0 {
-		return page(" AND e.member = ?4 AND e.grp > ?5", "e.grp", q.After, q.Limit, " ORDER BY 6 LIMIT ?6")
+		return page(" AND e.member = ?4 AND e.grp > ?5", "e.grp", q.After, q.Limit, " ORDER BY "+told.grp+" LIMIT ?6")
 	}
 	var list []directory.Membership
 	if q.After < int64(id.MaxNumber) {
-		groups, err := page(" AND e.grp = ?4 AND e.member < ?5 AND e.member < 0", "e.member DESC", -q.After, q.Limit, " ORDER BY 7 DESC LIMIT ?6")
+		groups, err := page(" AND e.grp = ?4 AND e.member < ?5 AND e.member < 0", "e.member DESC", -q.After, q.Limit, " ORDER BY "+told.member+" DESC LIMIT ?6")
 		if err != nil || len(groups) == q.Limit {
 			return groups, err
 		}
 		list = groups
 	}
-	users, err := page(" AND e.grp = ?4 AND e.member > ?5", "e.member", max(q.After-int64(id.MaxNumber), 0), q.Limit-len(list), " ORDER BY 7 LIMIT ?6")
+	users, err := page(" AND e.grp = ?4 AND e.member > ?5", "e.member", max(q.After-int64(id.MaxNumber), 0), q.Limit-len(list), " ORDER BY "+told.member+" LIMIT ?6")
 	return append(list, users...), err
 }
 

@@ -295,7 +295,7 @@ func (m moment) compareList(p directory.Past, q directory.MembershipQuery) error
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(directory.MemberCursor(a.Member), directory.MemberCursor(b.Member)))
 	})
 	for q.Limit = 2; ; {
-		page, err := p.Memberships(q)
+		page, err := memberships(p, q)
 		if err != nil {
 			return err
 		}

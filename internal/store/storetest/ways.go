@@ -79,7 +79,7 @@ var ways = []testCase{
 					q.Joining, q.Descending, q.Limit = true, descending, limit
 					got := w.pages(t, limit, func(r directory.Reader, after int64) ([]int64, error) {
 						q.After = after
-						list, err := r.Memberships(q)
+						list, err := memberships(r, q)
 						return each(list, func(m directory.Membership) int64 {
 							if m.AddedBy.Name != "tester" {
 								w.Errorf("%v was added by %q", m.Edge, m.AddedBy.Name)
