@@ -111,7 +111,7 @@ var (
 	explained = &work{name: "explain", level: true}
 	timeline  = &work{name: "timeline of a membership with 20 periods", level: true}
 	diffSmall = &work{name: "diff of a group of 10 with 10 changes", level: true}
-	diffBig   = &work{name: "diff of the group of everybody with 10 changes", grows: "both sides are read"}
+	diffBig   = &work{name: "diff of the group of everybody with 10 changes", grows: "both sides are read: from memory while the index keeps them, or from rows"}
 	_         = below("the past, and why", pastCheck, pastPage, explained, timeline, diffSmall, diffBig)
 
 	countDirect = &work{name: "exact count of the group of everybody", level: true}
