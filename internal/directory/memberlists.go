@@ -85,7 +85,9 @@ type MemberOf struct {
 	Membership Membership
 }
 
-// Members lists who is in a group. It needs [ReadMembers].
+// Members lists who is in a group. It needs [ReadMembers]. It refuses a principal
+// that is bounded to some groups: the ends of pages, counts and lists that are kept
+// would tell of members beyond the bound.
 func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
 	return viewAt(ctx, d, p, ReadMembers, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
@@ -130,7 +132,7 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 }
 
 // GroupsOf lists the groups that a member is in, by ascending number. It needs
-// [ReadMembers].
+// [ReadMembers], and refuses whom [Directory.Members] does.
 func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
 	need := ReadMembers
 	if !in.Member.IsGroup {
