@@ -287,7 +287,7 @@ func (l *look) inside(ref Ref, transitive, self bool) ([]id.Number, error) {
 		}
 		in = append(in, all[1:]...)
 	} else {
-		links, err := l.Links([]id.Number{g.Number}, false)
+		links, err := l.Links([]id.Number{g.Number})
 		if err != nil {
 			return nil, err
 		}

@@ -177,9 +177,9 @@ type Reader interface {
 	// moment (whatever their dates say if it is zero), those of users who are
 	// not active left out, by member and then by group.
 	MembershipsOf(members []id.Member, at time.Time) ([]Membership, error)
-	// Links returns the memberships of groups in groups where the member is one
-	// of these (up), or where the group is (down).
-	Links(of []id.Number, up bool) ([]Membership, error)
+	// Links returns the memberships of groups in these groups, whatever their dates
+	// say, by group and member.
+	Links(of []id.Number) ([]Membership, error)
 	// Descend returns every link on the ways down from these groups, whatever its
 	// dates say, by group and member: the groups in these, those in them, and so on.
 	Descend([]id.Number) ([]Link, error)

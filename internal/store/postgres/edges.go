@@ -175,17 +175,9 @@ func (r *reader) MembershipsOf(members []id.Member, at time.Time) ([]directory.M
 }
 
 // Links implements [directory.Reader].
-func (r *reader) Links(of []id.Number, up bool) ([]directory.Membership, error) {
+func (r *reader) Links(of []id.Number) ([]directory.Membership, error) {
 	if len(of) == 0 {
 		return nil, nil
-	}
-	if up {
-		members := make([]id.Member, len(of))
-		for i, g := range of {
-			members[i] = id.GroupMember(g)
-		}
-		return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+
-			" FROM edges e WHERE e.tenant = $1 AND e.member = ANY($2::int[]) ORDER BY e.grp, e.member", r.pk, integers(members))
 	}
 	return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+
 		" FROM edges e WHERE e.tenant = $1 AND e.grp = ANY($2::int[]) AND e.member < 0 ORDER BY e.grp, e.member", r.pk, integers(of))

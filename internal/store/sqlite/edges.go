@@ -197,18 +197,9 @@ func (r *reader) MembershipsOf(members []id.Member, at time.Time) ([]directory.M
 }
 
 // Links implements [directory.Reader].
-func (r *reader) Links(of []id.Number, up bool) ([]directory.Membership, error) {
+func (r *reader) Links(of []id.Number) ([]directory.Membership, error) {
 	if len(of) == 0 {
 		return nil, nil
-	}
-	if up {
-		members := make([]id.Member, len(of))
-		for i, g := range of {
-			members[i] = id.GroupMember(g)
-		}
-		return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+` FROM edges b INDEXED BY edges_member
- CROSS JOIN edges e ON e.tenant = b.tenant AND e.grp = b.grp AND e.member = b.member
- WHERE b.tenant = ? AND b.member IN (SELECT value FROM json_each(?)) ORDER BY e.grp, e.member`, r.pk, integers(members))
 	}
 	return all(r.ctx, r.c, scanStanding, "SELECT "+standingColumns+
 		" FROM edges e WHERE e.tenant = ? AND e.grp IN (SELECT value FROM json_each(?)) AND e.member < 0 ORDER BY e.grp, e.member", r.pk, integers(of))
