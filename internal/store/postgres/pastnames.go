@@ -25,35 +25,17 @@ func (w *writer) pastGroup(g directory.Group) error {
 		g.Name, directory.FoldName(g.Name), false, 0)
 }
 
-// was is how a user or a group was.
-type was struct {
-	number    id.Number
-	id        pgtype.UUID
-	code      int64
-	name      string
-	suspended bool
-	expires   int64
-	as        directory.Revision // of which it was so
-}
-
-func scanWas(row scanner) (was, error) {
-	var w was
-	var number, as int64
-	err := row.Scan(&number, &w.id, &w.code, &w.name, &w.suspended, &w.expires, &as)
-	w.number, w.as = id.Number(number), directory.Revision(as)
+func scanWas(row scanner) (terms.Was, error) {
+	var w terms.Was
+	var number, expires, as int64
+	var uid pgtype.UUID
+	err := row.Scan(&number, &uid, &w.Code, &w.Name, &w.Suspended, &expires, &as)
+	w.Number, w.ID, w.Expires, w.As = id.Number(number), uid.Bytes, fromMicros(expires), directory.Revision(as)
 	return w, err
 }
 
-func (w was) user() directory.User {
-	return directory.User{ID: w.id.Bytes, Number: w.number, Code: w.code, Name: w.name, Suspended: w.suspended, Expires: fromMicros(w.expires)}
-}
-
-func (w was) group() directory.Group {
-	return directory.Group{ID: w.id.Bytes, Number: w.number, Code: w.code, Name: w.name}
-}
-
 // things returns how those of the numbered users or groups that existed were.
-func (p *past) things(n noun, numbers []id.Number) ([]was, error) {
+func (p *past) things(n noun, numbers []id.Number) ([]terms.Was, error) {
 	if len(numbers) == 0 {
 		return nil, nil
 	}
@@ -75,7 +57,7 @@ func (n noun) asOf(revision, from, kind string) string {
 }
 
 // thingsAt returns how the numbered users or groups were, each as of its own revision.
-func (r *reader) thingsAt(n noun, at []directory.NumberAt) ([]was, error) {
+func (r *reader) thingsAt(n noun, at []directory.NumberAt) ([]terms.Was, error) {
 	if len(at) == 0 {
 		return nil, nil
 	}
@@ -89,41 +71,25 @@ func (r *reader) thingsAt(n noun, at []directory.NumberAt) ([]was, error) {
 // UsersAt implements [directory.Reader].
 func (r *reader) UsersAt(at []directory.NumberAt) (map[directory.NumberAt]directory.User, error) {
 	list, err := r.thingsAt(nounUser, at)
-	users := make(map[directory.NumberAt]directory.User, len(list))
-	for _, w := range list {
-		users[directory.NumberAt{Number: w.number, Revision: w.as}] = w.user()
-	}
-	return users, err
+	return terms.ByMoment(list, terms.Was.User), err
 }
 
 // GroupsAt implements [directory.Reader].
 func (r *reader) GroupsAt(at []directory.NumberAt) (map[directory.NumberAt]directory.Group, error) {
 	list, err := r.thingsAt(nounGroup, at)
-	groups := make(map[directory.NumberAt]directory.Group, len(list))
-	for _, w := range list {
-		groups[directory.NumberAt{Number: w.number, Revision: w.as}] = w.group()
-	}
-	return groups, err
+	return terms.ByMoment(list, terms.Was.Group), err
 }
 
 // Users implements [directory.Past].
 func (p *past) Users(numbers []id.Number) ([]directory.User, error) {
 	list, err := p.things(nounUser, numbers)
-	users := make([]directory.User, len(list))
-	for i, w := range list {
-		users[i] = w.user()
-	}
-	return users, err
+	return terms.Each(list, terms.Was.User), err
 }
 
 // Groups implements [directory.Past].
 func (p *past) Groups(numbers []id.Number) ([]directory.Group, error) {
 	list, err := p.things(nounGroup, numbers)
-	groups := make([]directory.Group, len(list))
-	for i, w := range list {
-		groups[i] = w.group()
-	}
-	return groups, err
+	return terms.Each(list, terms.Was.Group), err
 }
 
 // UserNumbers implements [directory.Past].
@@ -172,13 +138,7 @@ func (r *reader) Buried(m directory.MemberRef) (directory.Grave, error) {
 		err := row.Scan(&number, &uid)
 		return directory.Grave{Number: id.Number(number), ID: uid.Bytes}, err
 	}, "SELECT g.number, g.id FROM graves g WHERE g.tenant = $1 AND g.kind = $2"+where+" LIMIT 2", r.pk, kind, arg)
-	switch {
-	case err != nil || len(list) == 0:
-		return directory.Grave{}, err
-	case len(list) > 1:
-		return directory.Grave{Number: directory.Ambiguous}, nil
-	}
-	return list[0], nil
+	return terms.Sole(list), err
 }
 
 // numbers resolves refs as of then: names by what was so named, the others as
@@ -243,7 +203,7 @@ func (p *past) existing(n noun, numbers []id.Number) ([]id.Number, error) {
 	list, err := p.things(n, numbers)
 	there := make(map[id.Number]bool, len(list))
 	for _, w := range list {
-		there[w.number] = true
+		there[w.Number] = true
 	}
 	for i, number := range numbers {
 		if number != directory.Ambiguous && !there[number] {

@@ -1,6 +1,7 @@
-// Package terms is what engines make of a question before their own SQL begins:
-// refs as texts to look up, logins as names or else addresses, a filter's pattern
-// as one of LIKE. It holds no SQL of its own.
+// Package terms is what engines make of a question before their own SQL begins,
+// and of an answer after it: refs as texts to look up, logins as names or else
+// addresses, a filter's pattern as one of LIKE; rows of the past as users and
+// groups. It holds no SQL of its own.
 package terms
 
 import (
