@@ -166,9 +166,10 @@ func (r *reader) Descend(of []id.Number) ([]directory.Link, error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
+	below := lookup("e.grp = down.g AND e.member < 0")
 	return all(r.ctx, r.c, scanLink, `WITH RECURSIVE down(g) AS (SELECT g FROM unnest($2::int[]) AS j(g)
- UNION SELECT -e.member FROM down JOIN edges e ON e.tenant = $1 AND e.grp = down.g AND e.member < 0)
- SELECT e.grp, e.member, e.starts, e.ends FROM down JOIN edges e ON e.tenant = $1 AND e.grp = down.g AND e.member < 0 ORDER BY e.grp, e.member`,
+ UNION SELECT -e.member FROM down`+below+`)
+ SELECT e.grp, e.member, e.starts, e.ends FROM down`+below+" ORDER BY e.grp, e.member",
 		r.pk, integers(of))
 }
 
