@@ -412,9 +412,12 @@ func (b *batch) blame(err error) error {
 }
 
 func (b *batch) run() error {
-	everyone, err := b.everyone()
-	if err != nil {
-		return err
+	var everyone func(id.Number) bool
+	if slices.ContainsFunc(b.runs, func(r run) bool { return r.do != AddMembers }) {
+		var err error
+		if everyone, err = b.t.everyone(); err != nil {
+			return err
+		}
 	}
 	before := 0
 	for i, in := range b.in.Runs {
@@ -451,22 +454,6 @@ func (b *batch) run() error {
 		before += len(r.items)
 	}
 	return nil
-}
-
-// everyone says which groups hold every user, if the batch may take anybody out
-// of a group.
-func (b *batch) everyone() (func(id.Number) bool, error) {
-	held := map[id.Number]bool{}
-	if slices.ContainsFunc(b.runs, func(r run) bool { return r.do != AddMembers }) {
-		joining, err := b.t.Writer.Joining()
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range joining {
-			held[g.Number] = g.Joins.Everyone
-		}
-	}
-	return func(g id.Number) bool { return held[g] }, nil
 }
 
 // named looks up who is in Left and in Effects.

@@ -101,6 +101,16 @@ func (t *tx) mayJoin(g Group) error {
 // errEveryone is what a user is not taken out of a group for that holds every one.
 var errEveryone = conflict("group.everyone", "", "Every user is in this group.")
 
+// everyone says which groups hold every user.
+func (t *tx) everyone() (func(id.Number) bool, error) {
+	joining, err := t.Writer.Joining()
+	held := map[id.Number]bool{}
+	for _, g := range joining {
+		held[g.Number] = g.Joins.Everyone
+	}
+	return func(g id.Number) bool { return held[g] }, err
+}
+
 // keepEveryone marks removals of users from a group that holds every one, and
 // leaves out those that nobody asked for.
 func keepEveryone(items []item, everyone func(id.Number) bool, asked int) []item {

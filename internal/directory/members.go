@@ -183,13 +183,11 @@ func (d *Directory) ChangeGroups(ctx context.Context, p Principal, in GroupsChan
 			}
 		}
 		if len(remove) > 0 {
-			joining, err := t.Writer.Joining()
+			everyone, err := t.everyone()
 			if err != nil {
 				return GroupsResult{}, err
 			}
-			remove = keepEveryone(remove, func(n id.Number) bool {
-				return slices.ContainsFunc(joining, func(g Group) bool { return g.Number == n && g.Joins.Everyone })
-			}, len(in.Remove))
+			remove = keepEveryone(remove, everyone, len(in.Remove))
 		}
 		results, err := t.change(add, remove, in.Mode, in.Standing, in.Keep)
 		if err != nil {
