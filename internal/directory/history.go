@@ -122,11 +122,7 @@ func (t then) after(of Edge, n id.Number, limit int) ([]id.Number, error) {
 	if t.st == nil && n > 0 {
 		list, err := t.through(of)
 		if err == nil {
-			i, found := slices.BinarySearch(list, n)
-			if found {
-				i++
-			}
-			return list[i:min(i+limit, len(list))], nil
+			return following(list, n, limit), nil
 		}
 		if !errors.Is(err, errLongList) {
 			return nil, err
@@ -134,16 +130,21 @@ func (t then) after(of Edge, n id.Number, limit int) ([]id.Number, error) {
 	}
 	if of.Group == 0 {
 		all, err := t.groupsOf(of.Member)
-		i := 0
-		for i < len(all) && all[i] <= n {
-			i++
-		}
-		return all[i:min(i+limit, len(all))], err
+		return following(all, n, limit), err
 	}
 	if t.st == nil {
 		return t.MembersOf(of.Group, t.Time, n, limit)
 	}
 	return t.st.MembersAfter(of.Group, n, t.Time.UnixMicro(), true, limit), nil
+}
+
+// following returns the first numbers of an ascending list after one.
+func following(list []id.Number, n id.Number, limit int) []id.Number {
+	i, found := slices.BinarySearch(list, n)
+	if found {
+		i++
+	}
+	return list[i:min(i+limit, len(list))]
 }
 
 // groupsOf returns the groups that a member is in, directly and through groups.
