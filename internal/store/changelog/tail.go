@@ -14,7 +14,7 @@ import (
 type Tails struct {
 	mu      sync.RWMutex // guards the rest
 	of      map[id.Tenant]*tail
-	waiting []chan struct{} // to be closed when something comes or goes
+	changed chan struct{} // closed when something comes or goes; nil if nobody waits
 }
 
 // tail is a run of commits without gaps that ends with the tenant's last.
@@ -96,35 +96,29 @@ func (t *Tails) Drop(tenant id.Tenant) {
 // Await waits until [Tails.After] does not miss a commit that can be seen already
 // and is about to be appended.
 func (t *Tails) Await(ctx context.Context, tenant id.Tenant, rev directory.Revision) error {
-	for t.misses(tenant, rev) {
+	for {
 		t.mu.Lock()
 		if of := t.of[tenant]; of == nil || of.last() >= rev {
 			t.mu.Unlock()
 			return nil
 		}
-		appended := make(chan struct{})
-		t.waiting = append(t.waiting, appended)
+		if t.changed == nil {
+			t.changed = make(chan struct{})
+		}
+		changed := t.changed
 		t.mu.Unlock()
 		select {
-		case <-appended:
+		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return nil
-}
-
-func (t *Tails) misses(tenant id.Tenant, rev directory.Revision) bool {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	of := t.of[tenant]
-	return of != nil && of.last() < rev
 }
 
 // wake tells those who wait to look again. mu is held.
 func (t *Tails) wake() {
-	for _, appended := range t.waiting {
-		close(appended)
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
 	}
-	t.waiting = nil
 }
