@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,16 +80,6 @@ func printCopied(w io.Writer, results []server.CopyResult) error {
 		t.add(r.Table, number(r.Rows), found, yes(r.Equal))
 	}
 	return t.write(w, 0)
-}
-
-// isTerminal reports whether somebody looks on.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // bar shows how far a copy has come: on a terminal a line for each table that

@@ -68,6 +68,12 @@ func (p printer) encode(v any) error {
 	return e.Encode(v)
 }
 
+// isTerminal reports whether somebody looks on.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
 // table aligns rows under their heads. A column that is empty in every row is
 // left out, heads and all.
 type table struct {
