@@ -47,7 +47,7 @@ called then. With a revision, show everything that it did.
 					list = t.Commit(ctx, revision)
 					pg.all = true
 				}
-				return printLog(c.printer, &pg, list, whole)
+				return printEach(c.printer, &pg, list, func(r client.Record) { printRecord(c.w, r, whole) }, func() error { return nil })
 			})
 		},
 	}
@@ -68,36 +68,11 @@ called then. With a revision, show everything that it did.
 	return r.bindTenant(cmd)
 }
 
-// printLog prints records, as far as asked for: a line for each, and below it one
-// for each change, or for each member of it if all of them are to be shown.
-func printLog(p printer, pg *paging, list func(func(client.Record, error) bool), whole bool) error {
-	records := []client.Record{}
-	more := false
-	for r, err := range list {
-		if err != nil {
-			return err
-		}
-		if more = !pg.all && len(records) == pg.limit; more {
-			break
-		}
-		records = append(records, r)
-		if !p.json {
-			printRecord(p.w, r, whole)
-		}
-	}
-	var err error
-	if p.json {
-		err = p.encode(records)
-	}
-	if more {
-		p.note("there are more; --limit N or --all shows them")
-	}
-	return err
-}
-
 // namesShown is how many members of a change are named in one line.
 const namesShown = 3
 
+// printRecord prints a line for a record, and below it one for each change, or for
+// each member of it if all of them are to be shown.
 func printRecord(w io.Writer, r client.Record, whole bool) {
 	by := r.By.Name
 	if r.ActingFor != nil {

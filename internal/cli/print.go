@@ -210,7 +210,16 @@ func (pg *paging) pageSize() int {
 // printList prints a list, as far as asked for.
 func printList[T any](p printer, pg *paging, list iter.Seq2[T, error], heads []string, row func(T) []string) error {
 	t := &table{heads: heads}
-	items := []T{}
+	return printEach(p, pg, list, func(item T) { t.add(row(item)...) }, func() error { return t.write(p.w, p.columns) })
+}
+
+// printEach hands the items of a list, as far as asked for, to each, and then
+// prints what end does. As JSON it prints all of them itself.
+func printEach[T any](p printer, pg *paging, list iter.Seq2[T, error], each func(T), end func() error) error {
+	if p.json {
+		items := []T{}
+		each, end = func(item T) { items = append(items, item) }, func() error { return p.encode(items) }
+	}
 	n, more := 0, false
 	for item, err := range list {
 		if err != nil {
@@ -220,18 +229,9 @@ func printList[T any](p printer, pg *paging, list iter.Seq2[T, error], heads []s
 			break
 		}
 		n++
-		if p.json {
-			items = append(items, item)
-		} else {
-			t.add(row(item)...)
-		}
+		each(item)
 	}
-	var err error
-	if p.json {
-		err = p.encode(items)
-	} else {
-		err = t.write(p.w, p.columns)
-	}
+	err := end()
 	if more {
 		p.note("there are more; --limit N or --all shows them")
 	}
