@@ -53,21 +53,6 @@ type touchedJSON struct {
 	Before *standingToldJSON `json:"before,omitempty"`
 }
 
-type standingToldJSON struct {
-	Role       string    `json:"role"`
-	Source     string    `json:"source"`
-	Reason     string    `json:"reason,omitempty"`
-	ValidFrom  time.Time `json:"valid_from,omitzero"`
-	ValidUntil time.Time `json:"valid_until,omitzero"`
-}
-
-func encodeStanding(s *directory.Standing) *standingToldJSON {
-	if s == nil {
-		return nil
-	}
-	return &standingToldJSON{s.Role.String(), s.SourceName(), s.Reason, s.From, s.Until}
-}
-
 func calledUser(u *directory.User) *calledJSON {
 	switch {
 	case u == nil:
@@ -104,14 +89,18 @@ func encodeRecord(r directory.Record) recordJSON {
 		case directory.CredentialCreated, directory.CredentialUpdated, directory.CredentialRevoked:
 			told.Credential = id.Credential(c.ID).String()
 		case directory.MembersAdded, directory.MembersUpdated:
-			told.Standing = encodeStanding(&c.Standing)
+			told.Standing = new(encodeStanding(c.Standing))
 		case directory.MembersStarted:
 			told.Date = c.Standing.From
 		case directory.MembersEnded:
 			told.Date = c.Standing.Until
 		}
 		for _, m := range c.Who {
-			told.Members = append(told.Members, touchedJSON{calledUser(m.User), calledGroup(m.Group), encodeStanding(m.Before)})
+			touched := touchedJSON{User: calledUser(m.User), Group: calledGroup(m.Group)}
+			if m.Before != nil {
+				touched.Before = new(encodeStanding(*m.Before))
+			}
+			told.Members = append(told.Members, touched)
 		}
 		out.Changes[i] = told
 	}

@@ -37,15 +37,24 @@ type memberJSON struct {
 // membershipJSON is how a member stands in a group. Holds says whether it does
 // now, which the dates decide.
 type membershipJSON struct {
-	Holds      bool               `json:"holds"`
-	Role       string             `json:"role"`
-	Source     string             `json:"source"`
-	Reason     string             `json:"reason,omitempty"`
-	ValidFrom  time.Time          `json:"valid_from,omitzero"`
-	ValidUntil time.Time          `json:"valid_until,omitzero"`
-	Added      time.Time          `json:"added,omitzero"`
-	AddedBy    *actorJSON         `json:"added_by,omitempty"`
-	Revision   directory.Revision `json:"revision"`
+	Holds bool `json:"holds"`
+	standingToldJSON
+	Added    time.Time          `json:"added,omitzero"`
+	AddedBy  *actorJSON         `json:"added_by,omitempty"`
+	Revision directory.Revision `json:"revision"`
+}
+
+// standingToldJSON is how somebody stands, or stood, wherever that is told.
+type standingToldJSON struct {
+	Role       string    `json:"role"`
+	Source     string    `json:"source"`
+	Reason     string    `json:"reason,omitempty"`
+	ValidFrom  time.Time `json:"valid_from,omitzero"`
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+}
+
+func encodeStanding(s directory.Standing) standingToldJSON {
+	return standingToldJSON{s.Role.String(), s.SourceName(), s.Reason, s.From, s.Until}
 }
 
 // actorJSON is who did something, as it was called then. The clock has no
@@ -87,10 +96,7 @@ func nameOfGroup(g *directory.Group) *nameJSON {
 }
 
 func encodeMembership(ms directory.Membership, holds bool) membershipJSON {
-	out := membershipJSON{
-		Holds: holds, Role: ms.Role.String(), Source: ms.SourceName(), Reason: ms.Reason,
-		ValidFrom: ms.From, ValidUntil: ms.Until, Added: ms.AddedAt, Revision: ms.Revision,
-	}
+	out := membershipJSON{Holds: holds, standingToldJSON: encodeStanding(ms.Standing), Added: ms.AddedAt, Revision: ms.Revision}
 	if !ms.AddedAt.IsZero() {
 		out.AddedBy = encodeActor(ms.AddedBy, ms.AddedDialect)
 	}
