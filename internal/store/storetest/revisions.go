@@ -20,9 +20,11 @@ var revisions = []testCase{
 		tenants := []id.Tenant{w.tenant("one"), w.tenant("two"), w.tenant("three")}
 		var mu sync.Mutex
 		told := map[id.Tenant]map[directory.Revision]string{}
+		for _, t := range tenants {
+			told[t] = map[directory.Revision]string{}
+		}
 		var all sync.WaitGroup
 		for ti, t := range tenants {
-			told[t] = map[directory.Revision]string{}
 			for n := range writers {
 				all.Go(func() {
 					for i := range each {
