@@ -103,7 +103,9 @@ func TestConnectionsCutInMidTransactionLoseNothingAndRepeatNothing(t *testing.T)
 		case 2:
 			p.on(nil, func() fate { return cut })
 		case 3: // and nobody can ask what became of it for a while
-			p.on(nil, func() fate { p.set(refuse); return cut })
+			armed := make(chan struct{})
+			p.on(nil, func() fate { p.set(refuse); close(armed); return cut })
+			<-armed // the other nodes can reach any number before this one commits
 			l.reach(t, 10)
 			p.cutAll()
 			p.set(pass)
