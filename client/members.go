@@ -27,13 +27,13 @@ type MemberOf struct {
 
 // Membership is how a member stands in a group directly.
 type Membership struct {
-	Holds      bool      `json:"holds"` // now
+	Holds      bool      `json:"holds"` // now: its dates, and in lists the user's being active
 	Role       string    `json:"role"`  // "member" or "manager"
 	Source     string    `json:"source"`
 	Reason     string    `json:"reason,omitempty"`
 	ValidFrom  time.Time `json:"valid_from,omitzero"`  // zero is since ever
 	ValidUntil time.Time `json:"valid_until,omitzero"` // zero is for ever
-	Added      time.Time `json:"added,omitzero"`       // zero, as AddedBy is nil, in lists through groups
+	Added      time.Time `json:"added,omitzero"`       // zero, as AddedBy is nil, in lists through groups that are not sorted by it
 	AddedBy    *Actor    `json:"added_by,omitempty"`
 	Revision   uint64    `json:"revision"`
 }

@@ -176,8 +176,8 @@ func (t then) arrangedPage(of Edge, in ListMembers) (Found[MemberOf], error) {
 	if in.Transitive {
 		t.continued(out.Next) // should the arrangement have to be made again
 	}
-	if !in.Standing {
-		out.Items, err = t.describe(page, of.Group == 0)
+	if in.Transitive {
+		out.Items, err = t.describe(page, of.Group == 0, in.Sort == ByAdded)
 		return out, err
 	}
 	standing, err := t.l.authored(t.Standing(page))
@@ -320,17 +320,15 @@ func (t then) entries(list []Membership, of bool, a Arrange) ([]entry, error) {
 		}
 		for _, m := range described.Items {
 			e := entry{Edge: m.Membership.Edge, added: m.Membership.AddedAt, of: of}
-			active := true
 			if m.User != nil {
-				e.name, active = FoldName(m.User.Name), m.User.ActiveAt(t.Time)
+				e.name = FoldName(m.User.Name)
 			} else {
 				e.name = FoldName(m.Group.Name)
 			}
-			holds := active && m.Membership.HoldsAt(t.Time)
-			if holds {
+			if m.Holds {
 				e.holds = 1
 			}
-			if strings.HasPrefix(e.name, a.NamePrefix) && (a.Holds == nil || *a.Holds == holds) {
+			if strings.HasPrefix(e.name, a.NamePrefix) && (a.Holds == nil || *a.Holds == m.Holds) {
 				entries = append(entries, e)
 			}
 		}

@@ -78,11 +78,13 @@ type ListMembers struct {
 }
 
 // MemberOf is one entry of a list of members or of groups. Membership is zero
-// if it comes through groups alone.
+// if it comes through groups alone. Holds says whether it makes somebody a member
+// at the moment of the list: its dates do, and the user who stands there is active.
 type MemberOf struct {
 	User       *User
 	Group      *Group
 	Membership Membership
+	Holds      bool
 }
 
 // Members lists who is in a group. It needs [ReadMembers]. It refuses a principal
@@ -114,7 +116,7 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 			for i, n := range page.Items {
 				edges[i] = Edge{Group: g, Member: id.UserMember(n)}
 			}
-			items, err := t.describe(edges, false)
+			items, err := t.describe(edges, false, false)
 			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When, Total: total}, err
 		}
 		list, err := t.Memberships(in.query(MembershipQuery{Group: g, Limit: limit + 1, At: t.unless(in.Standing)}))
@@ -163,7 +165,7 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 			for i, n := range page.Items {
 				edges[i] = Edge{Group: n, Member: m}
 			}
-			items, err := t.describe(edges, true)
+			items, err := t.describe(edges, true, false)
 			return Found[MemberOf]{Items: items, Next: page.Next, At: t.When, Total: total}, err
 		}
 		list, err := t.Memberships(in.query(MembershipQuery{Member: m, Limit: limit + 1, At: t.unless(in.Standing)}))
@@ -208,9 +210,12 @@ func (t then) unless(standing bool) time.Time {
 }
 
 // describe looks up who or what is on the far side of the edges: their groups,
-// or else their members.
-func (t then) describe(edges []Edge, groups bool) ([]MemberOf, error) {
+// or else their members; and, if that is asked for, who added them.
+func (t then) describe(edges []Edge, groups, authors bool) ([]MemberOf, error) {
 	list, err := t.Standing(edges)
+	if authors {
+		list, err = t.l.authored(list, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -262,12 +267,20 @@ func (t then) describeAll(page Found[Membership], groups bool) (Found[MemberOf],
 	for i := range found {
 		groupBy[found[i].Number] = &found[i]
 	}
+	active := true
+	if groups && len(page.Items) > 0 { // of one member
+		if active, err = t.active(page.Items[0].Member); err != nil {
+			return out, err
+		}
+	}
 	for _, m := range page.Items {
-		entry := MemberOf{Membership: m}
+		entry := MemberOf{Membership: m, Holds: active && m.HoldsAt(t.Time)}
 		if groups {
 			entry.Group = groupBy[m.Group]
 		} else if u, ok := m.Member.User(); ok {
-			entry.User = userBy[u]
+			if entry.User = userBy[u]; entry.User != nil {
+				entry.Holds = entry.Holds && entry.User.ActiveAt(t.Time)
+			}
 		} else if g, ok := m.Member.Group(); ok {
 			entry.Group = groupBy[g]
 		}
@@ -276,6 +289,20 @@ func (t then) describeAll(page Found[Membership], groups bool) (Found[MemberOf],
 		}
 	}
 	return out, nil
+}
+
+// active reports whether a member can be in anything: it is a group, or a user who
+// is active.
+func (t then) active(m id.Member) (bool, error) {
+	u, ok := m.User()
+	switch {
+	case !ok:
+		return true, nil
+	case t.st != nil:
+		return t.st.Active(u, t.Time.UnixMicro()), nil
+	}
+	users, err := t.Users([]id.Number{u})
+	return len(users) > 0 && users[0].ActiveAt(t.Time), err
 }
 
 // groupsOf returns the groups that a member is in now, directly and through groups.

@@ -34,6 +34,7 @@ func (o *oracle) list(of directory.Edge, transitive, standing bool, at time.Time
 		switch {
 		case of.Group == 0:
 			l.name = o.groups[e.Group].Name
+			l.holds = l.holds && (!isUser || o.users[u].ActiveAt(at))
 		case isUser:
 			l.name = o.users[u].Name
 			l.holds = l.holds && o.users[u].ActiveAt(at)
@@ -94,13 +95,14 @@ func (m *machine) arrange(t *rapid.T) {
 	if len(o.groups) > 0 && rapid.Bool().Draw(t, "members") {
 		of.Group = rapid.SampledFrom(slices.Sorted(maps.Keys(o.groups))).Draw(t, "of group")
 		in.Group = directory.ByNumber(int64(of.Group))
+	} else if len(o.groups) > 0 && rapid.Bool().Draw(t, "groups of a group") {
+		g := rapid.SampledFrom(slices.Sorted(maps.Keys(o.groups))).Draw(t, "of group")
+		of.Member = id.GroupMember(g)
+		in.Member = directory.MemberRef{IsGroup: true, Ref: directory.ByNumber(int64(g))}
 	} else if len(o.users) > 0 {
 		u := rapid.SampledFrom(slices.Sorted(maps.Keys(o.users))).Draw(t, "of user")
 		of.Member = id.UserMember(u)
 		in.Member = directory.MemberRef{Ref: directory.ByNumber(int64(u))}
-		if u := o.users[u]; !u.ActiveAt(at) && in.Standing {
-			return // whether memberships of who is not active hold is not the list's to say
-		}
 	} else {
 		return
 	}
@@ -145,6 +147,9 @@ func (m *machine) arrange(t *rapid.T) {
 			default:
 				e.Member = id.GroupMember(x.Group.Number)
 			}
+			if i := slices.IndexFunc(want, func(l listed) bool { return l.edge == e }); i < 0 || want[i].holds != x.Holds {
+				t.Fatalf("%+v of %+v has %v, which holds: %v", in, of, e, x.Holds)
+			}
 			got, added = append(got, e), append(added, x.Membership.AddedAt)
 		}
 		in.At = a.Value.At
@@ -160,15 +165,24 @@ func (m *machine) arrange(t *rapid.T) {
 		edges[i] = l.edge
 	}
 	if in.Sort == directory.ByAdded {
-		if in.Standing || !in.Transitive { // elsewhere the list does not say when
-			order := slices.Clone(added)
-			slices.SortStableFunc(order, time.Time.Compare)
+		late := func(at time.Time) int {
+			if at.IsZero() { // who is in through groups alone comes last
+				return 1
+			}
+			return 0
+		}
+		order := slices.Clone(added)
+		slices.SortStableFunc(order, func(a, b time.Time) int {
 			if in.Descending {
-				slices.Reverse(order)
+				return cmp.Or(late(a)-late(b), b.Compare(a))
 			}
-			if in.Standing && !slices.Equal(order, added) {
-				t.Fatalf("%+v of %+v are added at %v", in, of, added)
-			}
+			return cmp.Or(late(a)-late(b), a.Compare(b))
+		})
+		if !slices.Equal(order, added) {
+			t.Fatalf("%+v of %+v are added at %v", in, of, added)
+		}
+		if !in.Transitive && slices.ContainsFunc(added, time.Time.IsZero) {
+			t.Fatalf("%+v of %+v does not say of everybody when: %v", in, of, added)
 		}
 		less := func(a, b directory.Edge) int {
 			return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Member, b.Member))

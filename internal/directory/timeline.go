@@ -173,11 +173,11 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 			after.continued(out.Next)
 		}
 		of := in.Group.Kind == 0
-		was, err := before.describe(lost, of)
+		was, err := before.describe(lost, of, false)
 		if err != nil {
 			return none, err
 		}
-		is, err := after.describe(gained, of)
+		is, err := after.describe(gained, of, false)
 		if err != nil {
 			return none, err
 		}

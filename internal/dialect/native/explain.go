@@ -63,8 +63,8 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request, p directory.Princi
 	}
 	for i, way := range x.Ways {
 		for _, step := range way {
-			m := encodeMemberAt(directory.MemberOf{Group: &step.In, Membership: step.Membership}, x.At.Time)
-			out.Ways[i] = append(out.Ways[i], m)
+			m := directory.MemberOf{Group: &step.In, Membership: step.Membership, Holds: step.Holds}
+			out.Ways[i] = append(out.Ways[i], encodeMember(m))
 		}
 	}
 	return respond(w, r, got.Revision, say(http.StatusOK, out))
@@ -167,9 +167,9 @@ func (a *api) diff(w http.ResponseWriter, r *http.Request, p directory.Principal
 	}
 	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), func(d directory.Difference) differenceJSON {
 		if d.Gained {
-			return differenceJSON{changeOf(true), encodeMemberAt(d.MemberOf, got.Value.At.Time)}
+			return differenceJSON{changeOf(true), encodeMember(d.MemberOf)}
 		}
 		d.Membership = directory.Membership{} // it stands no more
-		return differenceJSON{changeOf(false), encodeMemberAt(d.MemberOf, got.Value.At.Time)}
+		return differenceJSON{changeOf(false), encodeMember(d.MemberOf)}
 	})))
 }

@@ -66,16 +66,10 @@ type actorJSON struct {
 	Dialect    string `json:"dialect"`
 }
 
-// encodeMember shows how a member stands at a moment.
-func encodeMember(at time.Time) func(directory.MemberOf) memberJSON {
-	return func(m directory.MemberOf) memberJSON { return encodeMemberAt(m, at) }
-}
-
-func encodeMemberAt(m directory.MemberOf, at time.Time) memberJSON {
+func encodeMember(m directory.MemberOf) memberJSON {
 	out := memberJSON{User: nameOfUser(m.User), Group: nameOfGroup(m.Group)}
 	if m.Membership.Serial != 0 {
-		active := m.User == nil || m.User.ActiveAt(at)
-		ms := encodeMembership(m.Membership, active && m.Membership.HoldsAt(at))
+		ms := encodeMembership(m.Membership, m.Holds)
 		out.Membership = &ms
 	}
 	return out
@@ -165,7 +159,7 @@ func (a *api) list(w http.ResponseWriter, r *http.Request, p directory.Principal
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, totalled(listOf(got.Value, q.query(r), encodeMember(got.Value.At.Time)), got.Value.Total, in.Count)))
+	return respond(w, r, got.Revision, say(http.StatusOK, totalled(listOf(got.Value, q.query(r), encodeMember), got.Value.Total, in.Count)))
 }
 
 var sorts = map[string]directory.SortBy{"number": directory.ByPlace, "name": directory.ByTitle, "status": directory.ByStatus, "added": directory.ByAdded}
@@ -216,7 +210,7 @@ func (a *api) getMember(w http.ResponseWriter, r *http.Request, p directory.Prin
 	if len(got.Value.Items) == 0 || got.Value.Items[0].Membership.Member != m {
 		return directory.ErrNoMembership // it ended in between
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, encodeMemberAt(got.Value.Items[0], got.Value.At.Time)))
+	return respond(w, r, got.Revision, say(http.StatusOK, encodeMember(got.Value.Items[0])))
 }
 
 // standingJSON is how a member is to stand.
