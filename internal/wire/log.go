@@ -53,10 +53,11 @@ const RequestIDHeader = "X-Request-Id"
 func Logged(log *slog.Logger, next http.Handler, failed func(http.ResponseWriter, *http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		e := &Entry{Request: requestID(r), Path: r.URL.Path}
-		rec := &recorder{ResponseWriter: w}
-		rec.Header().Set(RequestIDHeader, e.Request)
-		r = r.WithContext(context.WithValue(r.Context(), entryKey{}, e))
+		q := &logged{Context: r.Context(), entry: Entry{Request: requestID(r), Path: r.URL.Path}, rec: recorder{ResponseWriter: w}}
+		e, rec := &q.entry, &q.rec
+		q.id[0] = e.Request
+		rec.Header()[RequestIDHeader] = q.id[:]
+		r = r.WithContext(q)
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
@@ -71,6 +72,24 @@ func Logged(log *slog.Logger, next http.Handler, failed func(http.ResponseWriter
 		}()
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// logged is all that [Logged] keeps of one request, in one piece because every
+// request pays for it: the entry, the context that carries it, the answer, and
+// the value of its header.
+type logged struct {
+	context.Context
+	entry Entry
+	rec   recorder
+	id    [1]string
+}
+
+// Value implements [context.Context].
+func (q *logged) Value(key any) any {
+	if key == (entryKey{}) {
+		return &q.entry
+	}
+	return q.Context.Value(key)
 }
 
 func (e *Entry) write(log *slog.Logger, r *http.Request, rec *recorder, took time.Duration) {

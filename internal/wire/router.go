@@ -58,7 +58,7 @@ func NewRouter(p Paths) *Router { return &Router{paths: p} }
 // Handle registers a handler for a pattern such as "GET /users/{user}". It
 // panics if the pattern is malformed or taken: patterns are written in code.
 func (rt *Router) Handle(method, pattern string, h http.Handler) {
-	segments, ok := rt.split(pattern)
+	segments, ok := rt.split(nil, pattern)
 	if !ok || !strings.HasPrefix(pattern, "/") {
 		panic("wire: pattern " + pattern + " does not suit the dialect's slashes")
 	}
@@ -93,19 +93,20 @@ func (rt *Router) Handle(method, pattern string, h http.Handler) {
 	n.handlers[method] = target{names, h}
 }
 
-// split takes an escaped path apart; false if its slashes do not suit.
-func (rt *Router) split(path string) ([]string, bool) {
+// split appends the parts of an escaped path to a list; false if its slashes do
+// not suit.
+func (rt *Router) split(list []string, path string) ([]string, bool) {
 	path = strings.TrimPrefix(path, "/")
 	if rt.paths.Slash == SlashRequired {
 		if path == "" {
-			return nil, true
+			return list, true
 		}
 		if !strings.HasSuffix(path, "/") {
 			return nil, false
 		}
 		path = path[:len(path)-1]
 	}
-	segments := strings.Split(path, "/")
+	segments := slices.AppendSeq(list, strings.SplitSeq(path, "/"))
 	if rt.paths.Collapse {
 		segments = slices.DeleteFunc(segments, func(s string) bool { return s == "" })
 	} else if n := len(segments); rt.paths.Slash == SlashOptional && n > 1 && segments[n-1] == "" {
@@ -160,11 +161,14 @@ func (rt *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // match finds the node of a path, nil if there is none, and its handler for a
 // method, nil if there is none; with both it sets the path's parameters on r.
 func (rt *Router) match(r *http.Request, method, escapedPath string) (*node, http.Handler) {
-	segments, ok := rt.split(escapedPath)
+	// Room for what routes have; a longer path finds room elsewhere.
+	var parts [12]string
+	var params [4]string
+	segments, ok := rt.split(parts[:0], escapedPath)
 	if !ok {
 		return nil, nil
 	}
-	n, values := rt.root.find(segments, rt.paths.FoldCase, nil)
+	n, values := rt.root.find(segments, rt.paths.FoldCase, params[:0])
 	if n == nil {
 		return nil, nil
 	}
