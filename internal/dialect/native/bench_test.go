@@ -121,7 +121,7 @@ func bench(b *testing.B, h http.Handler) {
 
 // maxCheckAllocs is what one check may allocate from the router to the answer.
 // It is a ratchet: lower it when it can be lowered.
-const maxCheckAllocs = 12
+const maxCheckAllocs = 6
 
 func TestACheckAllocatesLittle(t *testing.T) {
 	h := benchDoor(t)
