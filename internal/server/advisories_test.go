@@ -874,20 +874,30 @@ func outOfAnswers(t *testing.T, c *client) {
 	if c.check != nil && c.check(t, h, c, "acme", user("acme", "ann"), doomed) {
 		t.Error("ann is in a deleted group")
 	}
-	// And an edge that ends in between is, at once, in none.
-	until := h.Now().Add(time.Hour)
-	if _, err := h.ChangeMembers(t.Context(), h.root(t, "acme"), directory.MembersChange{Group: directory.ByNumber(int64(staff.number)), Add: []directory.MemberRef{{Ref: directory.ByNumber(int64(user("acme", "bob").number))}}, Standing: directory.Standing{Until: until}}); err != nil {
+	// And an edge that begins and ends in between is, to the microsecond, in those
+	// in between alone.
+	from := h.Now().Add(time.Hour)
+	stands := directory.Standing{From: from, Until: from.Add(time.Hour)}
+	if _, err := h.ChangeMembers(t.Context(), h.root(t, "acme"), directory.MembersChange{Group: directory.ByNumber(int64(staff.number)), Add: []directory.MemberRef{{Ref: directory.ByNumber(int64(user("acme", "bob").number))}}, Standing: stands}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range [][]string{{"ann", "bob"}, {"ann"}} {
-		if got := c.inside(t, staff, h.send(c, "acme", "admin", c.list("acme", staff))); !slices.Equal(got, want) {
-			t.Errorf("at %s staff are %v, want %v", h.Now(), got, want)
+	for _, at := range []struct {
+		time.Time
+		want []string
+	}{
+		{stands.From.Add(-time.Microsecond), []string{"ann"}},
+		{stands.From, []string{"ann", "bob"}},
+		{stands.Until.Add(-time.Microsecond), []string{"ann", "bob"}},
+		{stands.Until, []string{"ann"}},
+	} {
+		h.Clock.Advance(at.Sub(h.Now()))
+		delete(h.tokens, "acme-admin") // it expires, too
+		if got := c.inside(t, staff, h.send(c, "acme", "admin", c.list("acme", staff))); !slices.Equal(got, at.want) {
+			t.Errorf("at %s staff are %v, want %v", h.Now(), got, at.want)
 		}
-		if c.check != nil && c.check(t, h, c, "acme", user("acme", "bob"), staff) != slices.Contains(want, "bob") {
+		if c.check != nil && c.check(t, h, c, "acme", user("acme", "bob"), staff) != slices.Contains(at.want, "bob") {
 			t.Errorf("at %s the check of bob is not what is listed", h.Now())
 		}
-		h.Clock.Advance(time.Hour)
-		delete(h.tokens, "acme-admin") // it expires, too
 	}
 }
 
