@@ -50,7 +50,7 @@ func (r *run) credential(p directory.Principal, tenant string, c Credential, fre
 	}
 	r.tally("credential", true, false)
 	in := directory.NewCredential{Code: c.Code, Kind: kind, Name: c.Name, Handle: c.Handle, Grants: grants, Attributes: c.Attributes.core()}
-	set(&in.Expires, c.Expires)
+	set(&in.Expires, c.Expires.time())
 	if c.User != "" {
 		if in.User, err = ParseRef(c.User); err != nil {
 			return err

@@ -57,7 +57,7 @@ type User struct {
 	FamilyName    *string            `yaml:"family_name"`
 	DisplayName   *string            `yaml:"display_name"`
 	Suspended     *bool              `yaml:"suspended"`
-	Expires       *time.Time         `yaml:"expires"`
+	Expires       *Moment            `yaml:"expires"`
 	ExternalIDs   *map[string]string `yaml:"external_ids"`
 	Attributes    Attributes         `yaml:"attributes"`
 
@@ -84,12 +84,12 @@ type Group struct {
 
 // Member is who stands in a group: a user's ref alone, or a mapping.
 type Member struct {
-	User       string     `yaml:"user"`
-	Group      string     `yaml:"group"`
-	ValidFrom  *time.Time `yaml:"valid_from"`
-	ValidUntil *time.Time `yaml:"valid_until"`
-	Role       string     `yaml:"role"`
-	Reason     string     `yaml:"reason"`
+	User       string  `yaml:"user"`
+	Group      string  `yaml:"group"`
+	ValidFrom  *Moment `yaml:"valid_from"`
+	ValidUntil *Moment `yaml:"valid_until"`
+	Role       string  `yaml:"role"`
+	Reason     string  `yaml:"reason"`
 }
 
 // Credential is a key of any kind. It is found by its secret, or else by kind
@@ -101,9 +101,33 @@ type Credential struct {
 	Handle     string     `yaml:"handle"`
 	User       string     `yaml:"user"`
 	Grants     []string   `yaml:"grants"`
-	Expires    *time.Time `yaml:"expires"`
+	Expires    *Moment    `yaml:"expires"`
 	Secret     string     `yaml:"secret"`
 	Attributes Attributes `yaml:"attributes"`
+}
+
+// Moment is a point in time, from 1971 to 9999. Earlier ones would be read as
+// "never" further down.
+type Moment struct{ time.Time }
+
+// UnmarshalYAML reads a moment as YAML writes it.
+func (m *Moment) UnmarshalYAML(n *yaml.Node) error {
+	if err := n.Decode(&m.Time); err != nil {
+		return err
+	}
+	m.Time = m.UTC().Truncate(time.Microsecond)
+	if y := m.Year(); y < 1971 || y > 9999 {
+		return fmt.Errorf("line %d: a moment is from 1971 to 9999", n.Line)
+	}
+	return nil
+}
+
+// time is the moment, nil if there is none.
+func (m *Moment) time() *time.Time {
+	if m == nil {
+		return nil
+	}
+	return &m.Time
 }
 
 // Attributes are attributes by dialect.
@@ -189,7 +213,8 @@ func Read(r io.Reader) (*File, error) {
 var (
 	unknownKey = regexp.MustCompile(`field (\S+) not found in type apply\.(\w+)`)
 	wrongType  = regexp.MustCompile("cannot construct !!(\\w+)(?: (`.*`))? into (\\S+)")
-	wrongTime  = regexp.MustCompile(`parsing time (".*?") as .*`)
+	wrongTime  = regexp.MustCompile(`parsing time (".*?")(?: as .*|: .*)`)
+	inOurTypes = regexp.MustCompile(`go-yaml load error in \w+ at L(\d+)\.C\d+: (?:line \d+: )?`)
 	placeTwice = regexp.MustCompile(`^line \d+: (line \d+: )`)
 )
 
@@ -211,6 +236,7 @@ func readable(err error) error {
 	for i, c := range complaints {
 		c = strings.TrimPrefix(c, "yaml: ")
 		c = placeTwice.ReplaceAllString(c, "$1")
+		c = inOurTypes.ReplaceAllString(c, "line $1: ")
 		if m := unknownKey.FindStringSubmatch(c); m != nil {
 			where := "in a " + strings.ToLower(m[2])
 			switch m[2] {

@@ -2,7 +2,6 @@ package apply
 
 import (
 	"errors"
-	"time"
 
 	"roster/internal/directory"
 )
@@ -123,12 +122,8 @@ func (m Member) read() (directory.Standing, directory.MemberRef, error) {
 	default:
 		return s, directory.MemberRef{}, fault("role %q is neither member nor manager", m.Role)
 	}
-	if m.ValidFrom != nil {
-		s.From = m.ValidFrom.UTC().Truncate(time.Microsecond)
-	}
-	if m.ValidUntil != nil {
-		s.Until = m.ValidUntil.UTC().Truncate(time.Microsecond)
-	}
+	set(&s.From, m.ValidFrom.time())
+	set(&s.Until, m.ValidUntil.time())
 	switch {
 	case (m.User == "") == (m.Group == ""):
 		return s, directory.MemberRef{}, fault("a member is either a user or a group")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"reflect"
-	"time"
 
 	"roster/internal/authn"
 	"roster/internal/directory"
@@ -44,14 +43,14 @@ func (r *run) user(p directory.Principal, u User, fresh bool) error {
 	update := directory.UserUpdate{
 		User: directory.ByUser(have.ID), Email: u.Email, EmailVerified: u.EmailVerified,
 		GivenName: u.GivenName, FamilyName: u.FamilyName, DisplayName: u.DisplayName,
-		Suspended: u.Suspended, Expires: u.Expires, Externals: u.ExternalIDs, Attributes: u.Attributes.core(),
+		Suspended: u.Suspended, Expires: u.Expires.time(), Externals: u.ExternalIDs, Attributes: u.Attributes.core(),
 	}
 	if u.Name != "" {
 		update.Name = &u.Name
 	}
 	changed := unlike(update.Name, have.Name) || unlike(u.Email, have.Email) || unlike(u.EmailVerified, have.EmailVerified) ||
 		unlike(u.GivenName, have.GivenName) || unlike(u.FamilyName, have.FamilyName) || unlike(u.DisplayName, have.DisplayName) ||
-		unlike(u.Suspended, have.Suspended) || u.Expires != nil && !u.Expires.Truncate(time.Microsecond).Equal(have.Expires) ||
+		unlike(u.Suspended, have.Suspended) || u.Expires != nil && !u.Expires.Equal(have.Expires) ||
 		u.ExternalIDs != nil && !(len(*u.ExternalIDs) == 0 && len(have.Externals) == 0) && !reflect.DeepEqual(*u.ExternalIDs, have.Externals) ||
 		!have.Attributes.Holds(u.Attributes.core())
 	if changed && !r.dry {
@@ -96,7 +95,7 @@ func (r *run) newUser(p directory.Principal, u User) error {
 	set(&in.FamilyName, u.FamilyName)
 	set(&in.DisplayName, u.DisplayName)
 	set(&in.Suspended, u.Suspended)
-	set(&in.Expires, u.Expires)
+	set(&in.Expires, u.Expires.time())
 	set(&in.Externals, u.ExternalIDs)
 	if r.dry {
 		names := []thing{{noun: "user", ref: directory.ByName(cmp.Or(in.Name, in.Email))}}

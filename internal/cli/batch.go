@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -154,6 +155,9 @@ func readLine(text string, l *batchLine) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the object")
 	}
+	if err := checkDates(text); err != nil {
+		return err
+	}
 	one := l.User != "" || l.Member != ""
 	many := l.Users != nil || l.Members != nil
 	switch l.Op {
@@ -181,6 +185,26 @@ func readLine(text string, l *batchLine) error {
 		}
 	default:
 		return errors.New(`"op" is add, remove, replace_members or replace_groups`)
+	}
+	return nil
+}
+
+// checkDates looks at the dates of a line as they are given: to a
+// [client.Standing] the first of all moments is none.
+func checkDates(text string) error {
+	var given struct {
+		Standing struct {
+			From  *time.Time `json:"valid_from"`
+			Until *time.Time `json:"valid_until"`
+		} `json:"standing"`
+	}
+	if err := json.Unmarshal([]byte(text), &given); err != nil {
+		return err
+	}
+	for _, t := range []*time.Time{given.Standing.From, given.Standing.Until} {
+		if t != nil && checkMoment(*t) != nil {
+			return checkMoment(*t)
+		}
 	}
 	return nil
 }

@@ -149,10 +149,10 @@ func describeStep(m client.MemberOf) string {
 		s += " by " + by.Name + " (" + by.Dialect + ")"
 	}
 	if !ms.ValidFrom.IsZero() {
-		s += ", from " + date(ms.ValidFrom)
+		s += ", from " + exactDate(ms.ValidFrom)
 	}
 	if !ms.ValidUntil.IsZero() {
-		s += ", until " + date(ms.ValidUntil)
+		s += ", until " + exactDate(ms.ValidUntil)
 	}
 	if ms.Reason != "" {
 		s += fmt.Sprintf(", %q", ms.Reason)
@@ -179,7 +179,7 @@ began and ended it.
 				list := t.MemberHistory(ctx, ref(args[0]), members(args[1:], group)[0])
 				return printList(c.printer, &pg, list, heads, func(s client.Stay) []string {
 					m := s.Membership
-					row := []string{date(s.Began.At), s.Began.By.Name, m.Role, date(m.ValidFrom), date(m.ValidUntil), m.Reason, "", ""}
+					row := []string{date(s.Began.At), s.Began.By.Name, m.Role, exactDate(m.ValidFrom), exactDate(m.ValidUntil), m.Reason, "", ""}
 					if s.Ended != nil {
 						row[6], row[7] = date(s.Ended.At), s.Ended.By.Name
 					}

@@ -27,24 +27,40 @@ type moment struct {
 }
 
 // String implements [pflag.Value].
-func (m *moment) String() string { return date(m.time) }
+func (m *moment) String() string { return exactDate(m.time) }
 
 // Type implements [pflag.Value].
 func (m *moment) Type() string { return "TIME" }
 
 // Set implements [pflag.Value].
-func (m *moment) Set(s string) error {
+func (m *moment) Set(s string) (err error) {
 	if m.never && s == "never" {
 		m.time = time.Time{}
 		return nil
 	}
+	m.time, err = readMoment(s)
+	return err
+}
+
+var errMoment = errors.New("write it as 2026-01-02T03:04:05Z or 2026-01-02")
+
+// readMoment reads a point in time: errMoment for what is none.
+func readMoment(s string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, s); err == nil {
-			m.time = t.UTC()
-			return nil
+			return t.UTC(), checkMoment(t)
 		}
 	}
-	return errors.New("write it as 2026-01-02T03:04:05Z or 2026-01-02")
+	return time.Time{}, errMoment
+}
+
+// checkMoment refuses what is at or about the zero time, which the API is not even
+// told: who is to be in until then would be in for ever.
+func checkMoment(t time.Time) error {
+	if y := t.UTC().Year(); y < 1971 || y > 9999 {
+		return errors.New("a moment is from 1971 to 9999")
+	}
+	return nil
 }
 
 // then is a flag that holds a moment to ask about: a revision or a time.
@@ -62,11 +78,14 @@ func (t *then) Set(s string) error {
 		t.moment = client.AtRevision(n)
 		return nil
 	}
-	var m moment
-	if m.Set(s) != nil {
-		return errors.New("write it as 2026-01-02T03:04:05Z or 2026-01-02, or as the number of a revision")
+	at, err := readMoment(s)
+	if errors.Is(err, errMoment) {
+		err = fmt.Errorf("%w, or as the number of a revision", errMoment)
 	}
-	t.moment = client.AtTime(m.time)
+	if err != nil {
+		return err
+	}
+	t.moment = client.AtTime(at)
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 func groupCommand() *cobra.Command {
 	r := &remote{}
 	return r.bindTenant(parent("group", "Make, show, change and delete groups", "",
-		groupCreate(r), groupGet(r), groupList(r), groupUpdate(r), groupDelete(r), groupDiff(r)))
+		groupCreate(r), groupGet(r), groupList(r), groupUpdate(r), groupDelete(r), groupGroups(r), groupDiff(r)))
 }
 
 // groupFields are what is set of a group on the command line.

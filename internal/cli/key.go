@@ -46,7 +46,7 @@ user may.
 					s.field("name", k.Name)
 					s.field("grants", k.Grants...)
 					s.field("user", k.User)
-					s.field("expires", date(k.Expires))
+					s.field("expires", exactDate(k.Expires))
 				}); err != nil || c.json {
 					return err
 				}
@@ -73,7 +73,7 @@ func keyList(r *remote) *cobra.Command {
 			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
 				heads := []string{"NAME", "GRANTS", "EXPIRES", "USED"}
 				return printList(c.printer, &pg, t.Keys(ctx), heads, func(k client.Key) []string {
-					return []string{k.Name, strings.Join(k.Grants, ","), date(k.Expires), date(k.Used)}
+					return []string{k.Name, strings.Join(k.Grants, ","), exactDate(k.Expires), date(k.Used)}
 				})
 			})
 		},

@@ -167,10 +167,10 @@ func describeStanding(s *client.Standing) string {
 		out += ", as " + s.Role
 	}
 	if !s.ValidFrom.IsZero() {
-		out += ", from " + date(s.ValidFrom)
+		out += ", from " + exactDate(s.ValidFrom)
 	}
 	if !s.ValidUntil.IsZero() {
-		out += ", until " + date(s.ValidUntil)
+		out += ", until " + exactDate(s.ValidUntil)
 	}
 	if s.Source != "manual" {
 		out += ", by " + s.Source

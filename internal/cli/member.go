@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +28,8 @@ func memberAdd(r *remote) *cobra.Command {
 		Long: `Add members to a group, all in one step, and say what became
 of each. Who is a member already stays as it stands; with
 --from, --until, --role or --reason all of them are made to
-stand so.
+stand so, and what is left out is as of a new member: since
+ever, for ever, a member, for no reason.
 ` + refsHelp,
 		Args: takes(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -100,7 +103,7 @@ func changeMembers(cmd *cobra.Command, r *remote, args []string, b client.Batch)
 	return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
 		res, err := t.ChangeMembers(ctx, ref(args[0]), b)
 		if err != nil {
-			return about("group", args[0], err)
+			return about("group", args[0], aboutMember(args[1:], err))
 		}
 		items := append(res.Add, res.Remove...)
 		out := make([]memberOutcome, len(items))
@@ -125,50 +128,101 @@ func changeMembers(cmd *cobra.Command, r *remote, args []string, b client.Batch)
 	})
 }
 
+// aboutMember says which of the members an error is about, the first if it is
+// about several.
+func aboutMember(members []string, err error) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok || len(e.Items) == 0 || e.Items[0] >= len(members) {
+		return err
+	}
+	return about("member", members[e.Items[0]], err)
+}
+
 func memberList(r *remote) *cobra.Command {
-	var pg paging
-	var filter client.MemberFilter
-	cmd := &cobra.Command{
+	return membershipList(r, &cobra.Command{
 		Use:   "list GROUP",
 		Short: "List who is in a group",
 		Long: `List who is in a group now.
 ` + refsHelp,
-		Args: takes(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
-				filter.PageSize = pg.pageSize()
-				return about("group", args[0], printMembers(c, &pg, filter, t.Members(ctx, ref(args[0]), filter)))
-			})
-		},
+	}, "group", (*client.Tenant).Members, (*client.Tenant).CountMembers, ref)
+}
+
+func userGroups(r *remote) *cobra.Command {
+	return membershipList(r, &cobra.Command{
+		Use:   "groups USER",
+		Short: "List the groups that a user is in",
+		Long: `List the groups that a user is in now.
+` + refsHelp,
+	}, "user", (*client.Tenant).GroupsOf, (*client.Tenant).CountGroupsOf, func(word string) client.Member { return client.UserMember(ref(word)) })
+}
+
+func groupGroups(r *remote) *cobra.Command {
+	return membershipList(r, &cobra.Command{
+		Use:   "groups GROUP",
+		Short: "List the groups that a group is in",
+		Long: `List the groups that a group is in now.
+` + refsHelp,
+	}, "group", (*client.Tenant).GroupsOf, (*client.Tenant).CountGroupsOf, func(word string) client.Member { return client.GroupMember(ref(word)) })
+}
+
+// membershipList completes a command that lists memberships of what it names.
+func membershipList[N any](r *remote, cmd *cobra.Command, what string,
+	list func(*client.Tenant, context.Context, N, client.MemberFilter) iter.Seq2[client.MemberOf, error],
+	count func(*client.Tenant, context.Context, N, client.MemberFilter) (int64, error),
+	named func(word string) N,
+) *cobra.Command {
+	var pg paging
+	var filter client.MemberFilter
+	var holds, counted bool
+	cmd.Args = takes(1, 1)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
+			filter.Holds = given(cmd, "holds", &holds)
+			if counted {
+				n, err := count(t, ctx, named(args[0]), filter)
+				if err != nil {
+					return about(what, args[0], err)
+				}
+				return c.printCount(n)
+			}
+			filter.PageSize = pg.pageSize()
+			return about(what, args[0], printMembers(c, &pg, filter, list(t, ctx, named(args[0]), filter)))
+		})
 	}
-	bindMemberFilter(cmd, &filter)
+	f := cmd.Flags()
+	f.BoolVar(&filter.Transitive, "transitive", false, "also through groups")
+	f.BoolVar(&filter.Standing, "standing", false, "also those that do not hold now")
+	f.BoolVar(&holds, "holds", false, "with --standing, only those that hold; =false for only others")
+	f.StringVar(&filter.Sort, "sort", "", "by number, name, status or added; -name turns it round")
+	f.StringVar(&filter.NamePrefix, "name-prefix", "", "only names that begin so")
+	f.BoolVar(&counted, "count", false, "say how many there are, and nothing else")
 	pg.bind(cmd)
 	return r.bindPast(cmd)
 }
 
-func bindMemberFilter(cmd *cobra.Command, filter *client.MemberFilter) {
-	cmd.Flags().BoolVar(&filter.Transitive, "transitive", false, "also through groups")
-	cmd.Flags().BoolVar(&filter.Standing, "standing", false, "also those that do not hold now")
-	cmd.Flags().StringVar(&filter.Sort, "sort", "", "by number, name, status or added; -name turns it round")
-	cmd.Flags().StringVar(&filter.NamePrefix, "name-prefix", "", "only names that begin so")
-}
-
-// printMembers prints one of the two lists of memberships.
+// printMembers prints one of the lists of memberships.
 func printMembers(c *call, pg *paging, filter client.MemberFilter, list iter.Seq2[client.MemberOf, error]) error {
 	heads := []string{"KIND", "NUMBER", "NAME", "ROLE", "FROM", "UNTIL", "HOLDS"}
+	byAdded := strings.TrimPrefix(filter.Sort, "-") == "added"
+	if byAdded {
+		heads = append(heads, "ADDED")
+	}
 	return printList(c.printer, pg, list, heads, func(m client.MemberOf) []string {
 		kind, name := "user", m.User
 		if m.Group != nil {
 			kind, name = "group", m.Group
 		}
-		row := []string{kind, "", "", "through groups", "", "", ""}
+		row := []string{kind, "", "", "through groups", "", "", "", ""}
 		if name != nil {
 			row[1], row[2] = number(name.Number), name.Name
 		}
 		if s := m.Membership; s != nil {
-			row[3], row[4], row[5] = s.Role, date(s.ValidFrom), date(s.ValidUntil)
+			row[3], row[4], row[5] = s.Role, exactDate(s.ValidFrom), exactDate(s.ValidUntil)
 			if filter.Standing {
 				row[6] = yes(s.Holds)
+			}
+			if byAdded {
+				row[7] = date(s.Added)
 			}
 		}
 		return row

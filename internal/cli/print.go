@@ -169,6 +169,14 @@ func date(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
+// exactDate is date to the last digit, for a moment that decides something.
+func exactDate(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
 func number(n int64) string { return strconv.FormatInt(n, 10) }
 
 func yes(b bool) string {
@@ -235,6 +243,17 @@ func printEach[T any](p printer, pg *paging, list iter.Seq2[T, error], each func
 	if more {
 		p.note("there are more; --limit N or --all shows them")
 	}
+	return err
+}
+
+// printCount prints how long a list is.
+func (p printer) printCount(n int64) error {
+	if p.json {
+		return p.encode(struct {
+			Total int64 `json:"total"`
+		}{n})
+	}
+	_, err := fmt.Fprintln(p.w, n)
 	return err
 }
 

@@ -90,7 +90,7 @@ func (c *call) showUser(u client.User) error {
 		s.field("family name", u.FamilyName)
 		s.field("display name", u.DisplayName)
 		s.field("suspended", yes(u.Suspended))
-		s.field("expires", date(u.Expires))
+		s.field("expires", exactDate(u.Expires))
 		s.field("external ids", externalIDs(u.ExternalIDs)...)
 		s.field("attributes", attributeNames(u.Attributes)...)
 		s.field("version", number(u.Version))
@@ -210,25 +210,4 @@ func userDelete(r *remote) *cobra.Command {
 	}
 	bindVersion(cmd.Flags(), &version)
 	return cmd
-}
-
-func userGroups(r *remote) *cobra.Command {
-	var pg paging
-	var filter client.MemberFilter
-	cmd := &cobra.Command{
-		Use:   "groups USER",
-		Short: "List the groups that a user is in",
-		Long: `List the groups that a user is in now.
-` + refsHelp,
-		Args: takes(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
-				filter.PageSize = pg.pageSize()
-				return about("user", args[0], printMembers(c, &pg, filter, t.GroupsOf(ctx, client.UserMember(ref(args[0])), filter)))
-			})
-		},
-	}
-	bindMemberFilter(cmd, &filter)
-	pg.bind(cmd)
-	return r.bindPast(cmd)
 }

@@ -325,7 +325,7 @@ func freshness(r *http.Request) (directory.Freshness, error) {
 			}
 		}
 	}
-	return directory.Freshness{}, invalid("consistency.unknown", headerConsistency, "Roster-Consistency is strong, cached or at-least=<revision>.")
+	return directory.Freshness{}, invalid("consistency.unknown", headerConsistency, "Roster-Consistency is strong, cached or at-least=<revision>; or, where the past can be asked about, at=<revision or moment>.")
 }
 
 // consistent refuses an answer older than the caller asked for. Every answer
