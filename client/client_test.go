@@ -412,16 +412,15 @@ func TestWhatIsRepeatedAndWhatIsNot(t *testing.T) {
 }
 
 func TestAContextEndsTheWaiting(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Retry-After", "20")
+		w.Header().Set("Retry-After", "86400") // the test would never end
 		w.WriteHeader(503)
+		time.AfterFunc(time.Millisecond, cancel)
 	}))
 	defer s.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	if _, err := dial(t, s.URL, "k").Tenant("acme").Get(ctx); err == nil || time.Since(start) > 5*time.Second {
-		t.Errorf("%v after %s", err, time.Since(start))
+	if _, err := dial(t, s.URL, "k").Tenant("acme").Get(ctx); err == nil {
+		t.Error("a call that was given up succeeded")
 	}
 }
 

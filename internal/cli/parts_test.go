@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"roster/client"
@@ -148,16 +147,16 @@ func TestAnswersOfNoServerOfOurs(t *testing.T) {
 			t.Setenv(serverVariable, c.address)
 			t.Setenv(keyVariable, key)
 			var out, errs bytes.Buffer
-			start := time.Now()
-			status := Run(context.Background(), []string{"check", "ann", "staff", "--tenant", "acme", "--timeout", "2s"}, nil, &out, &errs)
+			timeout := "1h" // nothing but silence is waited for
+			if name == "silence" {
+				timeout = "2s"
+			}
+			status := Run(context.Background(), []string{"check", "ann", "staff", "--tenant", "acme", "--timeout", timeout}, nil, &out, &errs)
 			if status != exitError || out.Len() > 0 || !strings.Contains(errs.String(), c.want) || strings.Count(errs.String(), "\n") != 1 {
 				t.Errorf("status %d, printed %q, said %q, want %q", status, &out, &errs, c.want)
 			}
 			if strings.Contains(errs.String(), key) {
 				t.Errorf("the key is shown: %s", &errs)
-			}
-			if took := time.Since(start); took > 10*time.Second {
-				t.Errorf("it took %s", took)
 			}
 		})
 	}

@@ -1237,17 +1237,13 @@ func TestACredentialEndsWithItsTenantItsParentAndItsTime(t *testing.T) {
 // warm asks until the index answers.
 func (w *world) warm(u directory.User, g directory.Group) directory.Check {
 	c := directory.Check{User: directory.ByUser(u.ID), Group: directory.ByGroup(g.ID)}
-	for range 1000 {
-		if testing.AllocsPerRun(1, func() {
-			if _, err := w.IsMember(ctx, w.admin, c); err != nil {
-				w.t.Fatal(err)
-			}
-		}) < 3 {
-			return c
+	for testing.AllocsPerRun(1, func() {
+		if _, err := w.IsMember(ctx, w.admin, c); err != nil {
+			w.t.Fatal(err)
 		}
+	}) >= 3 {
 		time.Sleep(time.Millisecond)
 	}
-	w.t.Fatal("the index never answers")
 	return c
 }
 

@@ -55,10 +55,8 @@ func benchDoor(t testing.TB) http.Handler {
 			t.Fatal(err)
 		}
 	}
-	for end := time.Now().Add(10 * time.Second); testing.AllocsPerRun(1, ask) > 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the index does not become warm")
-		}
+	for testing.AllocsPerRun(1, ask) > 2 {
+		time.Sleep(time.Millisecond)
 	}
 	return New(dialect.Deps{Directory: w.Directory, Authn: w.Authn, Log: slog.New(slog.DiscardHandler)}).Handler()
 }
