@@ -122,7 +122,7 @@ func (s *script) serve(t *testing.T, yaml []byte) {
 			t.Error(err)
 		}
 	})
-	if _, err := o.Applier().Apply(t.Context(), server.Operator("test"), file, false); err != nil {
+	if _, err := o.Applier().Apply(t.Context(), server.Operator("serve"), file, false); err != nil {
 		t.Fatalf("directory.yaml: %v", err)
 	}
 	s.vars["SERVER"] = h.URL
