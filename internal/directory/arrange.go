@@ -117,8 +117,8 @@ func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
 			key.holds = 1
 		}
 	}
-	kept := &t.m.arranged
-	if list, ok := kept.get(key); ok {
+	kept, keep := &t.m.arranged, t.l.p.Within == nil // who is within a bound changes
+	if list, ok := kept.get(key); keep && ok {
 		return list.edges, nil
 	}
 	list, err := t.whole(of, in)
@@ -157,21 +157,32 @@ func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
 	for i, e := range entries {
 		edges[i] = e.Edge
 	}
-	kept.put(key, arranged{edges: edges})
+	if keep {
+		kept.put(key, arranged{edges: edges})
+	}
 	return edges, nil
 }
 
-// arrangedPage is a page of an arranged list; After counts the entries before it.
+// arrangedPage is a page of an arranged list; After counts the entries before it,
+// but see [ListMembers].
 func (t then) arrangedPage(of Edge, in ListMembers) (Found[MemberOf], error) {
 	list, err := t.arranged(of, in)
 	if err != nil {
 		return Found[MemberOf]{}, err
 	}
-	from := min(max(in.After, 0), int64(len(list)))
+	after, bounded := in.After, t.l.p.Within != nil
+	if bounded {
+		if after, err = in.passed(of, list); err != nil {
+			return Found[MemberOf]{}, err
+		}
+	}
+	from := min(max(after, 0), int64(len(list)))
 	page := list[from:min(from+int64(in.limit()), int64(len(list)))]
 	out := Found[MemberOf]{At: t.When, Total: int64(len(list))}
 	if end := from + int64(len(page)); end < int64(len(list)) {
-		out.Next = end
+		if out.Next = end; bounded {
+			out.Next = in.place(of, page[len(page)-1])
+		}
 	}
 	if in.Transitive {
 		t.continued(out.Next) // should the arrangement have to be made again
@@ -227,6 +238,13 @@ const arrangePage = 10_000
 // whole reads all of a list, as memberships that are zero where somebody is in
 // through groups alone.
 func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
+	if t.l.p.Within != nil {
+		all, err := t.visible(of, in, 0, longList+1, !in.Standing && in.Sort != ByAdded)
+		if err == nil && len(all) > longList {
+			err = errLongList
+		}
+		return all, err
+	}
 	var all []Membership
 	q := MembershipQuery{Group: of.Group, Member: of.Member, Limit: arrangePage, At: t.unless(in.Standing)}
 	q.Bare = !in.Standing && in.Sort != ByAdded // what is listed holds, and who added it does not matter
@@ -250,27 +268,44 @@ func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
 		return nil, err
 	}
 	for chunk := range slices.Chunk(numbers, arrangePage) {
-		edges := make([]Edge, len(chunk))
-		for i, n := range chunk {
-			if edges[i] = (Edge{Group: of.Group, Member: id.UserMember(n)}); of.Group == 0 {
-				edges[i] = Edge{Group: n, Member: of.Member}
-			}
-		}
-		direct, err := t.l.authored(t.Standing(edges))
+		part, err := t.stood(joined(of, chunk))
 		if err != nil {
 			return nil, err
 		}
-		stands := make(map[Edge]Membership, len(direct))
-		for _, m := range direct {
-			if m.HoldsAt(t.Time) {
-				stands[m.Edge] = m
-			}
+		all = append(all, part...)
+	}
+	return all, nil
+}
+
+// joined completes an edge that has one end by those in a list that is through
+// groups: users of a group, or the groups of a member.
+func joined(of Edge, numbers []id.Number) []Edge {
+	edges := make([]Edge, len(numbers))
+	for i, n := range numbers {
+		if edges[i] = (Edge{Group: of.Group, Member: id.UserMember(n)}); of.Group == 0 {
+			edges[i] = Edge{Group: n, Member: of.Member}
 		}
-		for _, e := range edges {
-			m := stands[e]
-			m.Edge = e
-			all = append(all, m)
+	}
+	return edges
+}
+
+// stood says how the edges stand then, as memberships that are zero but for these
+// where they do not.
+func (t then) stood(edges []Edge) ([]Membership, error) {
+	direct, err := t.l.authored(t.Standing(edges))
+	if err != nil {
+		return nil, err
+	}
+	stands := make(map[Edge]Membership, len(direct))
+	for _, m := range direct {
+		if m.HoldsAt(t.Time) {
+			stands[m.Edge] = m
 		}
+	}
+	all := make([]Membership, len(edges))
+	for i, e := range edges {
+		all[i] = stands[e]
+		all[i].Edge = e
 	}
 	return all, nil
 }
@@ -338,6 +373,9 @@ func (t then) entries(list []Membership, of bool, a Arrange) ([]entry, error) {
 
 // count is how many entries a list has in all.
 func (t then) count(of Edge, in ListMembers) (int64, error) {
+	if t.l.p.Within != nil {
+		return t.countVisible(of, in)
+	}
 	if t.st != nil && !in.Standing {
 		now := t.Time.UnixMicro()
 		if of.Group != 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"roster/internal/id"
@@ -94,9 +95,8 @@ var errRehearsed = errors.New("a dry run")
 // condition tell who is in what, so they need [ReadMembers] too, and a condition
 // on a version [ReadGroups].
 //
-// It heeds [Within], but refuses a bounded principal a replacement and a dry run:
-// what stands in a group beyond the bound can neither be taken out unseen nor left
-// by what calls itself a replacement, and how far a dry run comes tells of it.
+// It heeds [Within], but for a dry run: a replacement leaves what is beyond the
+// bound, as it leaves what is not there.
 func (d *Directory) ChangeMemberships(ctx context.Context, p Principal, in Batch) (Answer[BatchResult], error) {
 	items, named := 0, 0
 	for _, r := range in.Runs {
@@ -112,7 +112,7 @@ func (d *Directory) ChangeMemberships(ctx context.Context, p Principal, in Batch
 	case in.DryRun && in.Mode == EachAlone:
 		return Answer[BatchResult]{}, invalid("mode.dry", "dry_run", "A dry run cannot find out what each item alone would come to.")
 	}
-	if !in.DryRun && !slices.ContainsFunc(in.Runs, func(r BatchRun) bool { return r.Do == ReplaceMembers || r.Do == ReplaceGroups }) {
+	if !in.DryRun {
 		p = p.heeding()
 	}
 	return write(ctx, d, p, in.needs(), func(t *tx) (BatchResult, error) {
@@ -300,7 +300,19 @@ func (b *batch) others(r run, limit int) ([]Edge, error) {
 	if len(r.groups)+len(r.members) == 0 {
 		return nil, nil
 	}
-	edges, err := b.t.Writer.Edges(r.groups, r.members, limit+len(r.items))
+	most := limit + len(r.items)
+	if b.t.p.Within != nil {
+		most = math.MaxInt32 // those beyond the bound do not count
+	}
+	edges, err := b.t.Writer.Edges(r.groups, r.members, most)
+	if err != nil {
+		return nil, err
+	}
+	named := make(map[id.Member]bool, len(r.members))
+	for _, m := range r.members {
+		named[m] = true
+	}
+	sees, err := b.t.sight(edges, func(m id.Member) bool { return named[m] })
 	if err != nil {
 		return nil, err
 	}
@@ -308,7 +320,7 @@ func (b *batch) others(r run, limit int) ([]Edge, error) {
 	for _, i := range r.items {
 		stays[i.edge] = true
 	}
-	return slices.DeleteFunc(edges, func(e Edge) bool { return stays[e] || !b.t.p.sees(e.Group) }), nil
+	return slices.DeleteFunc(edges, func(e Edge) bool { return stays[e] || !sees(e) }), nil
 }
 
 // replaced returns what a replacement takes out as things stand.

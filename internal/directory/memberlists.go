@@ -10,47 +10,41 @@ import (
 
 // Membership finds how one member stands directly in one group, whether or not
 // it holds now: [ErrNoMembership] if it does not stand there. It needs
-// [ReadMembers].
+// [ReadMembers], and heeds [Within].
 func (d *Directory) Membership(ctx context.Context, p Principal, group Ref, member MemberRef) (Answer[Membership], error) {
 	need := ReadMembers
 	if !member.IsGroup {
 		need = p.on(member.Ref, need)
 	}
-	return view(ctx, d, p, need, func(l *look) (Membership, error) {
+	return viewAt(ctx, d, p.heeding(), need, When{}, false, func(t then) (Membership, error) {
 		var zero Membership
-		g, err := l.Group(group)
+		g, err := t.group(group)
 		if err != nil {
 			return zero, err
 		}
-		q := MembershipQuery{Group: g.Number, Limit: 1}
-		var m id.Member
-		if member.IsGroup {
-			child, err := l.Group(member.Ref)
-			if err != nil {
-				return zero, err
-			}
-			m = id.GroupMember(child.Number)
-		} else {
-			u, err := l.User(member.Ref)
-			if err != nil {
-				return zero, err
-			}
-			m = id.UserMember(u.Number)
+		m, err := t.member(member)
+		if err != nil {
+			return zero, err
 		}
-		q.After = MemberCursor(m) - 1
-		list, err := l.Memberships(q)
+		list, err := t.Memberships(MembershipQuery{Group: g, After: MemberCursor(m) - 1, Limit: 1})
 		if err != nil {
 			return zero, err
 		}
 		if len(list) == 0 || list[0].Member != m {
 			return zero, ErrNoMembership
 		}
-		return list[0], nil
+		return t.l.p.shown(list[0]), nil
 	})
 }
 
 // ListMembers asks for a page of a group's members, or (with a Member instead)
 // of the groups that a member stands in.
+//
+// Of a principal that is bounded to some groups a list holds what is [Within]: it
+// pages, counts and sorts as if there were nothing else. The After of a sorted list
+// is then the place of the entry that the page before ended with, and the page is
+// [Stale] once that is beyond the bound. A list in the order of joining is refused:
+// its serials count what everybody has joined.
 type ListMembers struct {
 	Page
 	Group  Ref
@@ -87,10 +81,12 @@ type MemberOf struct {
 	Holds      bool
 }
 
-// Members lists who is in a group. It needs [ReadMembers]. It refuses a principal
-// that is bounded to some groups: the ends of pages, counts and lists that are kept
-// would tell of members beyond the bound.
+// Members lists who is in a group. It needs [ReadMembers], and heeds [Within]: see
+// [ListMembers].
 func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
+	if !in.Joining {
+		p = p.heeding()
+	}
 	return viewAt(ctx, d, p, ReadMembers, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
 		g, err := t.group(in.Group)
@@ -103,6 +99,9 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 		}
 		if !in.Arrange.isZero() {
 			return t.arrangedPage(Edge{Group: g}, in)
+		}
+		if t.l.p.Within != nil {
+			return t.visiblePage(Edge{Group: g}, in, total)
 		}
 		limit := in.limit()
 		if in.Transitive {
@@ -134,11 +133,14 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 }
 
 // GroupsOf lists the groups that a member is in, by ascending number. It needs
-// [ReadMembers], and refuses whom [Directory.Members] does.
+// [ReadMembers], and heeds [Within] as [Directory.Members] does.
 func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (Answer[Found[MemberOf]], error) {
 	need := ReadMembers
 	if !in.Member.IsGroup {
 		need = p.on(in.Member.Ref, need)
+	}
+	if !in.Joining {
+		p = p.heeding()
 	}
 	return viewAt(ctx, d, p, need, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
@@ -152,6 +154,9 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 		}
 		if !in.Arrange.isZero() {
 			return t.arrangedPage(Edge{Member: m}, in)
+		}
+		if t.l.p.Within != nil {
+			return t.visiblePage(Edge{Member: m}, in, total)
 		}
 		limit := in.limit()
 		if in.Transitive {

@@ -107,14 +107,10 @@ const maxCompared = 100_000
 // Diff compares two moments. The rows of a page are of those two, whatever has
 // happened since. It needs [ReadMembers].
 //
-// It heeds [Within] for a Member: the groups within the bound are compared. It
-// refuses a bounded principal that asks about a group: who has left is beyond the
-// bound, and where pages end would tell of them.
+// It heeds [Within]: of two lists what is within the bound now is compared, so who
+// has left it is not among those who have left.
 func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Found[Difference]], error) {
-	if in.Group.Kind == 0 {
-		p = p.heeding()
-	}
-	return view(ctx, d, p, ReadMembers, func(l *look) (Found[Difference], error) {
+	return view(ctx, d, p.heeding(), ReadMembers, func(l *look) (Found[Difference], error) {
 		none := Found[Difference]{Items: []Difference{}}
 		before, err := l.then(in.From)
 		if err != nil {
@@ -280,14 +276,15 @@ func (t then) side(in Diff) (*side, error) {
 		return nil, absent(err)
 	}
 	if in.Transitive {
-		return &side{
+		s := &side{
 			edge: func(k int64) Edge { return Edge{Group: g, Member: id.UserMember(id.Number(k))} },
 			read: func(after int64, limit int) ([]int64, error) {
 				return keys(func(n id.Number) int64 { return int64(n) })(t.after(Edge{Group: g}, id.Number(after), limit))
 			},
-		}, nil
+		}
+		return s.within(t.l), nil
 	}
-	return &side{
+	s := &side{
 		edge: func(k int64) Edge { return Edge{Group: g, Member: memberAt(k)} },
 		read: func(after int64, limit int) ([]int64, error) {
 			if t.st != nil {
@@ -295,7 +292,8 @@ func (t then) side(in Diff) (*side, error) {
 			}
 			return keys(func(m Membership) int64 { return MemberCursor(m.Member) })(t.Memberships(MembershipQuery{Group: g, After: after, Limit: limit, At: t.Time, Bare: true}))
 		},
-	}, nil
+	}
+	return s.within(t.l), nil
 }
 
 // directly returns the first cursors, after one, of those who stand in a group, as

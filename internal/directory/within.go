@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"math"
 	"slices"
 
 	"roster/internal/id"
@@ -16,8 +17,16 @@ import (
 // the rest: not by whom something was done, nor by which ways through other groups.
 //
 // The bound is looked at inside the transaction of what it bounds, so who has
-// left the groups is out of reach at once. An operation that does not say that
-// it heeds the bound refuses a bounded principal.
+// left the groups is out of reach at once.
+//
+// Two tenants that differ in nothing but what is beyond the bound give equal
+// answers: that is what decides which operations heed it. Lists, counts,
+// differences and replacements do, because what is beyond can be left out of them
+// before they are cut, counted or carried out. What cannot be told of a part alone
+// is refused: the change log, in which revisions would be missing; a dry run, which
+// looks so far at dates and groups as there are; a list in the order of joining,
+// of which cursors count what everybody has joined. An operation that does not say
+// that it heeds the bound refuses a bounded principal.
 type Within struct {
 	Groups []id.Number
 }
@@ -173,4 +182,202 @@ func (p Principal) told(a Authored) Authored {
 		return a
 	}
 	return Authored{Revision: a.Revision, At: a.At, Dialect: a.Dialect}
+}
+
+// shown leaves of who added a membership what the principal's bound leaves it.
+func (p Principal) shown(m Membership) Membership {
+	m.AddedBy = p.told(Authored{Actor: m.AddedBy}).Actor
+	return m
+}
+
+// sight returns whether the principal's bound leaves it both ends of one of the
+// edges, which may be of any moment, now. Of members that stand within it for
+// certain it is not asked.
+func (l *look) sight(edges []Edge, stands func(id.Member) bool) (func(Edge) bool, error) {
+	if l.p.Within == nil {
+		return func(Edge) bool { return true }, nil
+	}
+	var users []id.Number
+	for _, e := range edges {
+		if u, ok := e.Member.User(); ok && !stands(e.Member) {
+			users = append(users, u)
+		}
+	}
+	var within map[id.Number]bool
+	if len(users) > 0 {
+		var err error
+		if within, err = l.standsWithin(users); err != nil {
+			return nil, err
+		}
+	}
+	return func(e Edge) bool {
+		if child, ok := e.Member.Group(); ok && !l.p.sees(child) {
+			return false
+		}
+		u, isUser := e.Member.User()
+		return l.p.sees(e.Group) && (!isUser || within[u] || stands(e.Member))
+	}, nil
+}
+
+// nobody stands within a bound for certain.
+func nobody(id.Member) bool { return false }
+
+// visible returns the first limit entries, after one, of a list of which the
+// principal's bound leaves it a part, in the order of places. Bare, they are zero
+// but for the edges.
+func (t then) visible(of Edge, in ListMembers, after int64, limit int, bare bool) ([]Membership, error) {
+	now := of.Group != 0 && !in.Standing && in.At.IsZero() // and so do all who are listed
+	stands := func(m id.Member) bool { return now || m == of.Member }
+	chunk := min(limit, arrangePage)
+	if in.Transitive && t.st == nil && limit > chunk {
+		chunk = longList // the rows are read whole for any part of it
+	}
+	var out []Membership
+	for {
+		list, err := t.entriesAfter(of, in, after, chunk, bare)
+		if err != nil {
+			return nil, err
+		}
+		edges := make([]Edge, len(list))
+		for i, m := range list {
+			edges[i] = m.Edge
+		}
+		sees, err := t.l.sight(edges, stands)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range list {
+			if sees(m.Edge) {
+				out = append(out, t.l.p.shown(m))
+			}
+		}
+		if len(list) < chunk || len(out) >= limit {
+			return out[:min(limit, len(out))], nil
+		}
+		after = in.place(of, edges[chunk-1])
+	}
+}
+
+// entriesAfter returns the first entries, after one, of a list in the order of
+// places; bare, their edges alone.
+func (t then) entriesAfter(of Edge, in ListMembers, after int64, limit int, bare bool) ([]Membership, error) {
+	if !in.Transitive {
+		return t.Memberships(MembershipQuery{Group: of.Group, Member: of.Member, After: max(after, 0), Limit: limit, At: t.unless(in.Standing), Bare: bare})
+	}
+	numbers, err := t.after(of, Page{After: after}.number(), limit)
+	edges := joined(of, numbers)
+	if err == nil && !bare {
+		return t.stood(edges)
+	}
+	list := make([]Membership, len(edges))
+	for i, e := range edges {
+		list[i].Edge = e
+	}
+	return list, err
+}
+
+// place is where an entry stands in a list that is not arranged: an After.
+func (in ListMembers) place(of, e Edge) int64 {
+	switch u, isUser := e.Member.User(); {
+	case of.Group == 0:
+		return int64(e.Group)
+	case in.Transitive && isUser:
+		return int64(u)
+	}
+	return MemberCursor(e.Member)
+}
+
+// visiblePage is a page of a list, not arranged, of which the principal's bound
+// leaves it a part.
+func (t then) visiblePage(of Edge, in ListMembers, total int64) (Found[MemberOf], error) {
+	limit := in.limit()
+	list, err := t.visible(of, in, in.After, limit+1, in.Transitive)
+	if err != nil {
+		return Found[MemberOf]{}, err
+	}
+	page := found(list, limit, func(m Membership) int64 { return in.place(of, m.Edge) })
+	if in.indexed() {
+		t.continued(page.Next)
+	}
+	out := Found[MemberOf]{Next: page.Next, At: t.When}
+	if in.Transitive {
+		edges := make([]Edge, len(page.Items))
+		for i, m := range page.Items {
+			edges[i] = m.Edge
+		}
+		out.Items, err = t.describe(edges, of.Group == 0)
+	} else {
+		out, err = t.describeAll(page, of.Group == 0)
+	}
+	out.Total = total
+	return out, err
+}
+
+// countVisible counts a list of which the principal's bound leaves it a part.
+func (t then) countVisible(of Edge, in ListMembers) (int64, error) {
+	if t.st == nil || of.Group == 0 || in.Standing || !in.At.IsZero() {
+		list, err := t.visible(of, in, 0, math.MaxInt, true)
+		return int64(len(list)), err
+	}
+	n, now := 0, t.Time.UnixMicro()
+	if !in.Transitive {
+		for _, g := range t.st.Subgroups(of.Group, now, false) {
+			if t.l.p.sees(g) {
+				n++
+			}
+		}
+	}
+	return int64(n + t.st.Count(of.Group, now, in.Transitive)), nil
+}
+
+// errPassed is returned for a page after an entry that is not in the list.
+var errPassed = &Error{Kind: Stale, Code: "page.passed", Field: "cursor", Detail: "What the page before ended with is not in the list any more; begin again."}
+
+// passed is how many entries of an arranged list come before a page. Where one
+// would stand that is beyond the bound is not to be found out by asking for the
+// page after it.
+func (in ListMembers) passed(of Edge, list []Edge) (int64, error) {
+	if in.After <= 0 {
+		return 0, nil
+	}
+	i := slices.IndexFunc(list, func(e Edge) bool { return in.place(of, e) == in.After })
+	if i < 0 {
+		return 0, errPassed
+	}
+	return int64(i) + 1, nil
+}
+
+// within leaves of one side of a difference of a group what the principal's bound
+// does.
+func (s *side) within(l *look) *side {
+	if l.p.Within == nil {
+		return s
+	}
+	read := s.read
+	s.read = func(after int64, limit int) (out []int64, err error) {
+		for {
+			part, err := read(after, limit)
+			if err != nil {
+				return nil, err
+			}
+			edges := make([]Edge, len(part))
+			for i, k := range part {
+				edges[i] = s.edge(k)
+			}
+			sees, err := l.sight(edges, nobody)
+			if err != nil {
+				return nil, err
+			}
+			for i, k := range part {
+				if sees(edges[i]) {
+					out = append(out, k)
+				}
+			}
+			if len(part) < limit || len(out) >= limit {
+				return out[:min(limit, len(out))], nil
+			}
+			after = part[len(part)-1]
+		}
+	}
+	return s
 }
