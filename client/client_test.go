@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -300,6 +301,35 @@ func TestKeys(t *testing.T) {
 	for _, err := range its.Users(ctx, client.UserFilter{}) {
 		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != 401 {
 			t.Errorf("after it was revoked: %v", err)
+		}
+	}
+}
+
+func TestAKeyIsBoundedToGroups(t *testing.T) {
+	base := serve(t, nil)
+	_, tenant := acme(t, base)
+	ctx := t.Context()
+	for _, name := range []string{"payroll", "others"} {
+		must(tenant.CreateGroup(ctx, client.NewGroup{Name: name}))(t)
+	}
+	must(tenant.CreateUser(ctx, client.NewUser{Name: "pay", Groups: []string{"name:payroll"}}))(t)
+	must(tenant.CreateUser(ctx, client.NewUser{Name: "oth", Groups: []string{"name:others"}}))(t)
+	k := must(tenant.CreateKey(ctx, client.NewKey{Name: "bounded", Grants: []string{"admin"}, Groups: []string{"name:payroll"}}))(t)
+	c := dial(t, base, k.Secret)
+	if self := must(c.Self(ctx))(t); len(self.Groups) != 1 || !slices.Equal(self.Groups, k.Groups) {
+		t.Errorf("it is bounded to %q, and knows of %q", k.Groups, self.Groups)
+	}
+	its := c.Tenant("acme")
+	var names []string
+	for m, err := range its.Members(ctx, "name:payroll", client.MemberFilter{}) {
+		names = append(names, must(m, err)(t).User.Name)
+	}
+	if !slices.Equal(names, []string{"pay"}) {
+		t.Errorf("it lists %q", names)
+	}
+	for _, err := range its.Members(ctx, "name:others", client.MemberFilter{}) {
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Code != "group.unknown" {
+			t.Errorf("another group: %v", err)
 		}
 	}
 }

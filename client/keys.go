@@ -14,7 +14,8 @@ type Key struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
 	Grants  []string  `json:"grants"`
-	User    string    `json:"user,omitempty"` // id of the user it acts for; empty for a machine's own
+	User    string    `json:"user,omitempty"`   // id of the user it acts for; empty for a machine's own
+	Groups  []string  `json:"groups,omitempty"` // refs of the groups it is bounded to; nil if it is not
 	Expires time.Time `json:"expires,omitzero"`
 	Created time.Time `json:"created"`
 	Used    time.Time `json:"used,omitzero"`
@@ -23,9 +24,15 @@ type Key struct {
 
 // NewKey is what a key is made from.
 type NewKey struct {
-	Name    string    `json:"name"`
-	Grants  []string  `json:"grants"`
-	User    string    `json:"user,omitempty"` // ref; the key never does more than this user may
+	Name   string   `json:"name"`
+	Grants []string `json:"grants"`
+	User   string   `json:"user,omitempty"` // ref; the key never does more than this user may
+
+	// Groups, refs of at most 100 of them, bound the key to these and to who is in
+	// one of them: it checks, explains, lists, compares and changes memberships
+	// there, and nothing else is there for it. Empty does not bound it.
+	Groups []string `json:"groups,omitempty"`
+
 	Expires time.Time `json:"expires,omitzero"`
 }
 

@@ -10,7 +10,8 @@ type Self struct {
 	ID      string      `json:"id"`
 	Name    string      `json:"name"`
 	Grants  []string    `json:"grants"`
-	User    string      `json:"user,omitempty"` // id of the user it acts for; empty for a machine's own
+	User    string      `json:"user,omitempty"`   // id of the user it acts for; empty for a machine's own
+	Groups  []string    `json:"groups,omitempty"` // refs of the groups it is bounded to; nil if it is not
 	Expires time.Time   `json:"expires,omitzero"`
 	Tenant  *SelfTenant `json:"tenant,omitempty"` // nil for a key of the platform
 }

@@ -19,13 +19,16 @@ func keyCommand() *cobra.Command {
 func keyCreate(r *remote) *cobra.Command {
 	var in client.NewKey
 	var user string
+	var groups []string
 	var expires moment
 	cmd := &cobra.Command{
 		Use:   "create NAME --grant RIGHT",
 		Short: "Make a key",
 		Long: `Make a key of the API. Its secret is shown this once. With
 --user it acts for that user, and never does more than the
-user may.
+user may. With --within it sees these groups and who is in
+them, and may check, explain, list, compare and change
+memberships there; nothing else is there for it.
 ` + refsHelp,
 		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,6 +39,7 @@ user may.
 			if user != "" {
 				in.User = ref(user)
 			}
+			in.Groups = refs(groups)
 			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
 				k, err := t.CreateKey(ctx, in)
 				if err != nil {
@@ -46,6 +50,7 @@ user may.
 					s.field("name", k.Name)
 					s.field("grants", k.Grants...)
 					s.field("user", k.User)
+					s.field("within", k.Groups...)
 					s.field("expires", exactDate(k.Expires))
 				}); err != nil || c.json {
 					return err
@@ -59,6 +64,7 @@ user may.
 	f.SortFlags = false
 	bindGrants(f, &in.Grants, "it gives")
 	f.StringVar(&user, "user", "", "`USER` to act for")
+	f.StringSliceVar(&groups, "within", nil, "`GROUP` to bound it to; may be repeated")
 	f.Var(&expires, "expires", "opening nothing from then on")
 	return cmd
 }
@@ -71,9 +77,9 @@ func keyList(r *remote) *cobra.Command {
 		Args:  takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
-				heads := []string{"NAME", "GRANTS", "EXPIRES", "USED"}
+				heads := []string{"NAME", "GRANTS", "WITHIN", "EXPIRES", "USED"}
 				return printList(c.printer, &pg, t.Keys(ctx), heads, func(k client.Key) []string {
-					return []string{k.Name, strings.Join(k.Grants, ","), exactDate(k.Expires), date(k.Used)}
+					return []string{k.Name, strings.Join(k.Grants, ","), strings.Join(k.Groups, ","), exactDate(k.Expires), date(k.Used)}
 				})
 			})
 		},

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -29,6 +30,20 @@ import (
 // that it heeds the bound refuses a bounded principal.
 type Within struct {
 	Groups []id.Number
+}
+
+// WithinNumbers reads a bound from a value of an attribute that lists numbers of
+// groups. What is no list, or no number, is no group: who is bounded by a mistake
+// sees nothing rather than too much.
+func WithinNumbers(attribute any) *Within {
+	w := &Within{}
+	list, _ := attribute.([]any)
+	for _, g := range list {
+		if n, err := id.ParseNumber(fmt.Sprint(g)); err == nil {
+			w.Groups = append(w.Groups, n)
+		}
+	}
+	return w
 }
 
 // heeding returns p for an operation that heeds its bound.
@@ -305,7 +320,7 @@ func (t then) visiblePage(of Edge, in ListMembers, total int64) (Found[MemberOf]
 		for i, m := range page.Items {
 			edges[i] = m.Edge
 		}
-		out.Items, err = t.describe(edges, of.Group == 0)
+		out.Items, err = t.describe(edges, of.Group == 0, false)
 	} else {
 		out, err = t.describeAll(page, of.Group == 0)
 	}

@@ -2,14 +2,12 @@ package dronahq
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"roster/internal/authn"
 	"roster/internal/dialect"
 	"roster/internal/directory"
-	"roster/internal/id"
 	"roster/internal/wire"
 )
 
@@ -98,21 +96,13 @@ func (d *door) principal(ctx context.Context, keys []string) (directory.Principa
 
 // within reads what bounds a key that belongs to an app: its attribute "groups"
 // then lists the numbers of the groups that are mapped to the app. The text "*"
-// is for an app that is mapped to everybody. What is neither, or no number, is no
-// group: such a key sees nothing rather than too much.
+// is for an app that is mapped to everybody.
 func within(c directory.Credential) *directory.Within {
 	groups, bounded := c.Attributes.In(Name)[attrGroups]
 	if !bounded || groups == everybody {
 		return nil
 	}
-	w := &directory.Within{}
-	list, _ := groups.([]any)
-	for _, g := range list {
-		if n, err := id.ParseNumber(fmt.Sprint(g)); err == nil {
-			w.Groups = append(w.Groups, n)
-		}
-	}
-	return w
+	return directory.WithinNumbers(groups)
 }
 
 // ofAnApp reports whether a key belongs to an app rather than to the account.

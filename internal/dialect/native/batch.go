@@ -51,7 +51,7 @@ func (o operationJSON) run() (directory.BatchRun, error) {
 	var err error
 	run.Keep = false
 	if run.Standing, err = o.Stand.standing(); err != nil {
-		err = within("standing", err)
+		err = inside("standing", err)
 	}
 	return run, err
 }
@@ -86,10 +86,10 @@ func (b *batchPairs) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 			return pair, err
 		}
 		if pair.Member, err = decodeBatchItem(in.Member); err != nil {
-			return pair, within("member", inner(err))
+			return pair, inside("member", inner(err))
 		}
 		if pair.Group, err = decodeGroup(in.Group); err != nil {
-			return pair, within("group", err)
+			return pair, inside("group", err)
 		}
 		return pair, nil
 	})
@@ -135,14 +135,14 @@ func (in manyJSON) batch() (b directory.Batch, err error) {
 	for i, o := range in.Operations {
 		run, err := o.run()
 		if err != nil {
-			return b, within("operations."+strconv.Itoa(i), err)
+			return b, inside("operations."+strconv.Itoa(i), err)
 		}
 		b.Runs = append(b.Runs, run)
 	}
 	for i, c := range in.Require {
 		r, err := c.require()
 		if err != nil {
-			return b, within("require."+strconv.Itoa(i), err)
+			return b, inside("require."+strconv.Itoa(i), err)
 		}
 		b.Require = append(b.Require, r)
 	}

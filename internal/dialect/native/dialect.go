@@ -112,6 +112,7 @@ func (a *api) authenticate(r *http.Request, _ *dialect.Route) (*http.Request, di
 		return r, directory.Principal{}, errPlatformOnly
 	}
 	p, err := authn.Principal(c, tenant, name, wire.EntryOf(ctx).Request)
+	p.Within = within(c)
 	return r, p, err
 }
 

@@ -380,7 +380,7 @@ func decodeItems[T any](d *jsontext.Decoder, most int, into *[]T, decode func(js
 		}
 		item, err := decode(raw)
 		if err != nil {
-			return within(strconv.Itoa(len(*into)), inner(err))
+			return inside(strconv.Itoa(len(*into)), inner(err))
 		}
 		*into = append(*into, item)
 	}
@@ -461,7 +461,7 @@ func (a *api) changeMembers(w http.ResponseWriter, r *http.Request, p directory.
 	if in.Standing != nil {
 		batch.Keep = false
 		if batch.Standing, err = in.Standing.standing(); err != nil {
-			return within("standing", err)
+			return inside("standing", err)
 		}
 	}
 	return write(a, w, r, p, change[directory.MembersResult]{

@@ -109,10 +109,10 @@ func (d document) check(schema, v any, where string) (faults []string) {
 			if text, ok := v.(string); ok && (keyword == "minLength" && len(text) < n || keyword == "maxLength" && len(text) > n) {
 				fault("%d bytes, against %s %d", len(text), keyword, n)
 			}
-		case "maxItems":
+		case "minItems", "maxItems":
 			n, _ := strconv.Atoi(want.(json.Number).String())
-			if l, ok := v.([]any); ok && len(l) > n {
-				fault("%d items, at most %d", len(l), n)
+			if l, ok := v.([]any); ok && (keyword == "minItems" && len(l) < n || keyword == "maxItems" && len(l) > n) {
+				fault("%d items, against %s %d", len(l), keyword, n)
 			}
 		case "items":
 			l, _ := v.([]any)

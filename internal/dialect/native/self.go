@@ -16,6 +16,7 @@ type selfJSON struct {
 	Name    string          `json:"name"`
 	Grants  []string        `json:"grants"`
 	User    string          `json:"user,omitempty"`
+	Groups  []string        `json:"groups,omitzero"` // that it is bounded to
 	Expires time.Time       `json:"expires,omitzero"`
 	Tenant  *selfTenantJSON `json:"tenant,omitempty"`
 }
@@ -45,7 +46,7 @@ func (a *api) self(w http.ResponseWriter, r *http.Request, _ directory.Principal
 	if err := strongOnly(r); err != nil {
 		return err
 	}
-	out := selfJSON{ID: c.ID.String(), Name: c.Name, Grants: c.Grants.Names(), Expires: c.Expires}
+	out := selfJSON{ID: c.ID.String(), Name: c.Name, Grants: c.Grants.Names(), Groups: boundOf(c), Expires: c.Expires}
 	if !c.User.IsZero() {
 		out.User = c.User.String()
 	}

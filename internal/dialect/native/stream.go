@@ -46,7 +46,7 @@ func (l lineJSON) run() (directory.BatchRun, error) {
 	}
 	var pair directory.Pair
 	if pair.Member, err = decodeBatchItem(l.Member); err != nil {
-		return run, within("member", inner(err))
+		return run, inside("member", inner(err))
 	}
 	if pair.Group, err = parseGroup("group", l.Group); err != nil {
 		return run, err

@@ -68,11 +68,11 @@ func inner(err error) error {
 	if !ok {
 		return err
 	}
-	return within(outer.Field, said)
+	return inside(outer.Field, said)
 }
 
-// within says of an error's field where that field stands.
-func within(where string, err error) error {
+// inside says of an error's field where that field stands.
+func inside(where string, err error) error {
 	e, ok := errors.AsType[*directory.Error](err)
 	if !ok || where == "" {
 		return err
