@@ -20,8 +20,8 @@ test-clients:
 # The race detector needs cgo, and so a C compiler. It sees nothing of the programs
 # that the longer tests start.
 race:
-	CGO_ENABLED=1 go test -race ./internal/index ./internal/directory ./internal/store/sqlite -rapid.checks=10
-	CGO_ENABLED=1 go test -race -short ./internal/authn ./internal/server ./bench/load
+	CGO_ENABLED=1 go test -race -timeout 20m ./internal/index ./internal/directory ./internal/store/sqlite -rapid.checks=10
+	CGO_ENABLED=1 go test -race -timeout 20m -short ./internal/authn ./internal/server ./bench/load
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
