@@ -86,12 +86,14 @@ type Stay struct {
 	Ended      *Commit    `json:"ended,omitempty"`
 }
 
-// MemberHistory yields how a membership has stood, oldest first.
+// MemberHistory yields how a membership has stood, oldest first, unless it is asked
+// as of the past also of a user or a group that was deleted.
 func (t *Tenant) MemberHistory(ctx context.Context, group string, m Member) iter.Seq2[Stay, error] {
 	return pages[Stay](ctx, t.c, t.member(group, m)+"/history", url.Values{})
 }
 
-// Diff says which moments to compare. To is now if empty.
+// Diff says which moments to compare. To is now if empty. A name means who bears it
+// at the later of them, or else who bore it at the earlier.
 type Diff struct {
 	From, To   Moment
 	Transitive bool // also through groups; of a group then users only

@@ -168,9 +168,11 @@ func (m *machine) did(t *rapid.T, rev directory.Revision, lines []deed) {
 			want[fmt.Sprint(directory.UserDeleted, n)] = true
 		}
 	}
-	for n := range is.groups {
-		if _, ok := was.groups[n]; !ok {
+	for n, g := range is.groups {
+		if before, ok := was.groups[n]; !ok {
 			want[fmt.Sprint(directory.GroupCreated, n)] = true
+		} else if before.Version != g.Version {
+			want[fmt.Sprint(directory.GroupUpdated, n)] = true
 		}
 	}
 	for n := range was.groups {

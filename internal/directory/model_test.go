@@ -316,9 +316,25 @@ func code(err error) string {
 	return "unclassified: " + err.Error()
 }
 
-func (m *machine) createUser(t *rapid.T) {
+// name draws what a user or a group is to be called: as nobody is now, though
+// somebody may have been.
+func (m *machine) name(t *rapid.T, isGroup bool) string {
+	borne := map[string]bool{}
+	for _, u := range m.o.users {
+		borne[u.Name] = !isGroup
+	}
+	for _, g := range m.o.groups {
+		borne[g.Name] = borne[g.Name] || isGroup
+	}
+	if name := rapid.SampledFrom([]string{"n1", "n2", ""}).Draw(t, "name"); name != "" && !borne[name] {
+		return name
+	}
 	m.made++
-	in := directory.NewUser{Name: fmt.Sprintf("u%d", m.made), Suspended: rapid.IntRange(0, 6).Draw(t, "suspended") == 0, Expires: m.moment(t, "expires")}
+	return fmt.Sprintf("n%d", m.made+2)
+}
+
+func (m *machine) createUser(t *rapid.T) {
+	in := directory.NewUser{Name: m.name(t, false), Suspended: rapid.IntRange(0, 6).Draw(t, "suspended") == 0, Expires: m.moment(t, "expires")}
 	groups := map[id.Number]bool{}
 	bad := false
 	for range rapid.IntRange(0, 2).Draw(t, "groups") {
@@ -349,6 +365,10 @@ func (m *machine) updateUser(t *rapid.T) {
 		suspended := rapid.Bool().Draw(t, "suspended")
 		in.Suspended = &suspended
 	}
+	if rapid.IntRange(0, 2).Draw(t, "rename") == 0 {
+		name := m.name(t, false)
+		in.Name = &name
+	}
 	if rapid.Bool().Draw(t, "expire") {
 		expires := m.moment(t, "expires").In(time.FixedZone("east", 3600))
 		if expires.IsZero() {
@@ -365,6 +385,9 @@ func (m *machine) updateUser(t *rapid.T) {
 		before := u
 		if in.Suspended != nil {
 			u.Suspended = *in.Suspended
+		}
+		if in.Name != nil {
+			u.Name = *in.Name
 		}
 		if in.Expires != nil {
 			u.Expires = in.Expires.UTC()
@@ -397,10 +420,28 @@ func (m *machine) deleteUser(t *rapid.T) {
 }
 
 func (m *machine) createGroup(t *rapid.T) {
-	m.made++
-	a, err := m.d.CreateGroup(ctx, m.p, directory.NewGroup{Name: fmt.Sprintf("g%d", m.made)})
+	a, err := m.d.CreateGroup(ctx, m.p, directory.NewGroup{Name: m.name(t, true)})
 	compare(t, "CreateGroup", err, m.o.change(m.d.Now(), func(next *oracle, _ time.Time) (bool, error) {
 		next.groups[a.Value.Number] = a.Value
+		return true, nil
+	}))
+}
+
+func (m *machine) renameGroup(t *rapid.T) {
+	n := m.group(t)
+	in := directory.GroupUpdate{Group: m.ref(t, true, n)}
+	name := m.name(t, true)
+	in.Name = &name
+	a, err := m.d.UpdateGroup(ctx, m.p, in)
+	compare(t, "UpdateGroup", err, m.o.change(m.d.Now(), func(next *oracle, _ time.Time) (bool, error) {
+		g, ok := next.groups[n]
+		if !ok {
+			return false, directory.ErrNoGroup
+		}
+		if a.Value.Name != name || a.Value.Version != g.Version+1 {
+			t.Fatalf("UpdateGroup makes %+v of %+v", a.Value, g)
+		}
+		next.groups[n] = a.Value
 		return true, nil
 	}))
 }
@@ -841,6 +882,7 @@ func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.St
 			"update user":    m.updateUser,
 			"delete user":    m.deleteUser,
 			"create group":   m.createGroup,
+			"rename group":   m.renameGroup,
 			"delete group":   m.deleteGroup,
 			"change members": m.changeMembers,
 			"more members":   m.changeMembers,

@@ -94,6 +94,10 @@ func (m *machine) diff(t *rapid.T) {
 	from, to := m.when(t), m.when(t)
 	a, atA := m.o.ago(from)
 	b, atB := m.o.ago(to)
+	later, earlier := b, a
+	if a.revision > b.revision {
+		later, earlier = a, b
+	}
 	in := directory.Diff{From: from, Page: directory.Page{At: to, Limit: 2}, Transitive: rapid.Bool().Draw(t, "transitive")}
 	type entry struct {
 		cursor int64
@@ -113,7 +117,7 @@ func (m *machine) diff(t *rapid.T) {
 				}
 			}
 		}))
-		in.Group = directory.ByNumber(int64(g))
+		in.Group = refAt(t, g, later.groups, earlier.groups, func(g directory.Group) string { return g.Name })
 		list := func(o *oracle, at time.Time) (keys []int64) {
 			if in.Transitive {
 				for u := range o.users {
@@ -133,7 +137,7 @@ func (m *machine) diff(t *rapid.T) {
 		was, is = list(a, atA), list(b, atB)
 	} else {
 		u := m.user(t)
-		in.Member = directory.MemberRef{Ref: directory.ByNumber(int64(u))}
+		in.Member.Ref = refAt(t, u, later.users, earlier.users, func(u directory.User) string { return u.Name })
 		list := func(o *oracle, at time.Time) (keys []int64) {
 			groups := o.groupsOf(id.UserMember(u), at)
 			for _, g := range groups {
@@ -189,6 +193,28 @@ func (m *machine) diff(t *rapid.T) {
 	}
 }
 
+// refAt draws a ref to what a difference is about: its number, or the name that
+// it bears at the later of two moments, or else bore at the earlier.
+func refAt[T any](t *rapid.T, n id.Number, later, earlier map[id.Number]T, name func(T) string) directory.Ref {
+	ref := directory.ByNumber(int64(n))
+	if rapid.Bool().Draw(t, "by number") {
+		return ref
+	}
+	thing, there := later[n]
+	if there {
+		return directory.ByName(name(thing))
+	}
+	if thing, there = earlier[n]; !there {
+		return ref
+	}
+	for _, other := range later {
+		if name(other) == name(thing) {
+			return ref
+		}
+	}
+	return directory.ByName(name(thing))
+}
+
 func orNil(err error) error {
 	if err == nil {
 		return directory.Invalid
@@ -198,9 +224,18 @@ func orNil(err error) error {
 
 // timeline asks how one membership has stood.
 func (m *machine) timeline(t *rapid.T) {
-	w := m.when(t)
-	then, _ := m.o.ago(w)
-	e := directory.Edge{Group: pick(t, "group", then.groups), Member: id.UserMember(pick(t, "user", then.users))}
+	var w directory.When // now, when whoever was deleted is asked about too
+	then, users, groups := &m.o, maps.Clone(m.o.users), maps.Clone(m.o.groups)
+	for _, o := range m.o.history {
+		maps.Copy(users, o.users)
+		maps.Copy(groups, o.groups)
+	}
+	if rapid.Bool().Draw(t, "of the past") {
+		w = m.when(t)
+		then, _ = m.o.ago(w)
+		users, groups = then.users, then.groups
+	}
+	e := directory.Edge{Group: pick(t, "group", groups), Member: id.UserMember(pick(t, "user", users))}
 	u, _ := e.Member.User()
 	var want []string
 	var last *directory.Standing
@@ -219,8 +254,8 @@ func (m *machine) timeline(t *rapid.T) {
 	before := directory.Revision(0)
 	for {
 		a, err := m.d.Timeline(ctx, m.p, in)
-		_, isUser := then.users[u]
-		_, isGroup := then.groups[e.Group]
+		_, isUser := users[u]
+		_, isGroup := groups[e.Group]
 		if err != nil && isUser && isGroup || err == nil && !(isUser && isGroup) {
 			t.Fatalf("the timeline of %+v as of %+v: %v", e, w, err)
 		}
@@ -232,7 +267,7 @@ func (m *machine) timeline(t *rapid.T) {
 			if n := len(got); n == 0 || before != s.Revision || got[n-1][len(fmt.Sprint(s.Revision)):] != fmt.Sprintf(" %+v", s.Standing) {
 				got = append(got, fmt.Sprintf("%d %+v", s.Revision, s.Standing))
 			}
-			before = s.Ended
+			in.At, before = a.Value.At, s.Ended
 			if s.Beginning.Revision != s.Revision || s.Beginning.Request != "" || (s.Ending == nil) != (s.Ended == 0) || s.Ended > then.revision {
 				t.Fatalf("a period is %+v", s)
 			}

@@ -25,8 +25,9 @@ type Stay struct {
 	Ending    *Authored
 }
 
-// Timeline lists the periods of one membership. It needs [ReadMembers], and heeds
-// [Within]: who did it is told to a bounded principal only of what it did itself.
+// Timeline lists the periods of one membership, asked about now also of a user or a
+// group that was deleted. It needs [ReadMembers], and heeds [Within]: who did it is
+// told to a bounded principal only of what it did itself.
 func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Answer[Found[Stay]], error) {
 	return view(ctx, d, p.heeding(), ReadMembers, func(l *look) (Found[Stay], error) {
 		none := Found[Stay]{Items: []Stay{}}
@@ -34,11 +35,13 @@ func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Ans
 		if err != nil {
 			return none, err
 		}
-		g, err := t.group(in.Group)
+		now := in.At.IsZero() || in.After > 0 // a further page says as of when the first was
+		of, err := t.remembered(MemberRef{IsGroup: true, Ref: in.Group}, now)
 		if err != nil {
 			return none, err
 		}
-		m, err := t.member(in.Member)
+		g, _ := of.Group()
+		m, err := t.remembered(in.Member, now)
 		if err != nil {
 			return none, err
 		}
@@ -79,9 +82,24 @@ func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Ans
 	})
 }
 
+// remembered finds a user or a group as of then or, if deleted is set, one that was
+// deleted since. To a bounded principal whoever is gone is beyond the bound.
+func (t then) remembered(m MemberRef, deleted bool) (id.Member, error) {
+	found, err := t.member(m)
+	if !deleted || KindOf(err) != NotFound || t.l.p.Within != nil {
+		return found, err
+	}
+	grave, err := t.l.ever(m)
+	if m.IsGroup {
+		return id.GroupMember(grave.Number), err
+	}
+	return id.UserMember(grave.Number), err
+}
+
 // Diff asks who has come into a group and who has left it from one moment to
 // another, or (with a Member instead) which groups a member has come into and
-// left. The page's At is the other moment; it may be the earlier of the two.
+// left. The page's At is the other moment; it may be the earlier of the two. A name
+// means who bears it at the later of them, or else who bore it at the earlier.
 type Diff struct {
 	Page
 	From   When
@@ -120,6 +138,9 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 		if err != nil {
 			return none, about("to", err)
 		}
+		if in, err = in.found(before, after); err != nil {
+			return none, err
+		}
 		a, err := before.side(in)
 		if err != nil {
 			return none, err
@@ -127,12 +148,6 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 		b, err := after.side(in)
 		if err != nil {
 			return none, err
-		}
-		if a == nil && b == nil {
-			if in.Group.Kind != 0 || in.Member.IsGroup {
-				return none, ErrNoGroup
-			}
-			return none, ErrNoUser
 		}
 		out := Found[Difference]{Items: []Difference{}, At: after.When}
 		limit := in.limit()
@@ -190,6 +205,33 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 		}
 		return out, nil
 	})
+}
+
+// found returns the diff with what it is about named by its number, so that both
+// sides are of that one thing, whatever it was called and who else bore its name.
+func (in Diff) found(one, other then) (Diff, error) {
+	later, earlier := other, one
+	if one.Revision > other.Revision || one.Revision == other.Revision && one.Time.After(other.Time) {
+		later, earlier = one, other
+	}
+	if in.Group.Kind != 0 {
+		g, err := later.group(in.Group)
+		if KindOf(err) == NotFound {
+			g, err = earlier.group(in.Group)
+		}
+		in.Group = ByNumber(int64(g))
+		return in, err
+	}
+	m, err := later.member(in.Member)
+	if KindOf(err) == NotFound {
+		m, err = earlier.member(in.Member)
+	}
+	n, _ := m.User()
+	if in.Member.IsGroup {
+		n, _ = m.Group()
+	}
+	in.Member.Ref = ByNumber(int64(n))
+	return in, err
 }
 
 // about says which of two moments an error is about.
