@@ -121,13 +121,14 @@ const stopped = "stopped"
 // Stream changes any number of memberships, each on its own, in as little memory
 // as a few lines take, and yields what became of each, in order. What it has
 // yielded stands. An error ends it; the lines that were not answered for may be
-// sent again. It is not repeated by itself. It goes on for as long as the context
+// sent again. It is not repeated by itself, nor can it be by [Tenant.Once]. It goes on for as long as the context
 // and the HTTP client allow; the time limit of the latter is of the whole stream.
 func (t *Tenant) Stream(ctx context.Context, lines iter.Seq[Line]) iter.Seq2[LineOutcome, error] {
 	return func(yield func(LineOutcome, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		body, w := io.Pipe()
 		written := make(chan struct{})
+		sent, answered := 0, 0
 		go func() {
 			defer close(written)
 			out := bufio.NewWriter(w)
@@ -137,6 +138,7 @@ func (t *Tenant) Stream(ctx context.Context, lines iter.Seq[Line]) iter.Seq2[Lin
 				if ctx.Err() != nil || e.Encode(line) != nil {
 					break
 				}
+				sent++
 			}
 			_ = w.CloseWithError(out.Flush()) // nil ends the body
 		}()
@@ -162,11 +164,20 @@ func (t *Tenant) Stream(ctx context.Context, lines iter.Seq[Line]) iter.Seq2[Lin
 				yield(LineOutcome{}, &Error{Status: resp.StatusCode, Code: out.Code, Detail: out.Detail, Field: out.Field, RequestID: resp.Header.Get("X-Request-Id")})
 				return
 			}
+			answered++
 			if !yield(out, nil) {
 				return
 			}
 		}
-		if err := in.Err(); err != nil {
+		err = in.Err()
+		if err == nil {
+			// Between us and the server an answer can be cut where it seems whole.
+			body.CloseWithError(io.ErrClosedPipe)
+			if <-written; answered < sent {
+				err = io.ErrUnexpectedEOF
+			}
+		}
+		if err != nil {
 			yield(LineOutcome{}, fmt.Errorf("roster: reading the answer: %w", err))
 		}
 	}
@@ -180,6 +191,9 @@ func (c *Client) open(ctx context.Context, path string, body io.Reader) (*http.R
 	}
 	r.Header.Set("Authorization", "Bearer "+c.key)
 	r.Header.Set("Content-Type", "application/x-ndjson")
+	if c.once != "" {
+		r.Header.Set("Idempotency-Key", c.once) // for the server to refuse
+	}
 	if c.consistency != "" {
 		r.Header.Set("Roster-Consistency", c.consistency)
 	}

@@ -2,6 +2,10 @@ package client_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,14 +121,37 @@ func TestAStreamSaysWhyItDoesNotGoOn(t *testing.T) {
 	}) {
 		break
 	}
-	refused := 0
-	for _, err := range tenant.AsOf(client.AtRevision(1)).Stream(ctx, func(func(client.Line) bool) {}) {
-		if err == nil {
-			t.Error("the past can be written to")
+	for what, tenant := range map[string]*client.Tenant{"into the past": tenant.AsOf(client.AtRevision(1)), "once": tenant.Once("a key")} {
+		refused := 0
+		for _, err := range tenant.Stream(ctx, func(func(client.Line) bool) {}) {
+			if err == nil {
+				t.Errorf("a stream %s was begun", what)
+			}
+			refused++
 		}
-		refused++
+		if refused != 1 {
+			t.Errorf("a stream %s was refused %d times", what, refused)
+		}
 	}
-	if refused != 1 {
-		t.Errorf("a stream into the past was refused %d times", refused)
+}
+
+func TestAnAnswerThatIsCutShortIsNoSuccess(t *testing.T) {
+	// As a proxy that speaks HTTP/1.0 to its server hands it on.
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		fmt.Fprintln(w, `{"outcome":"added","revision":1}`)
+	}))
+	defer s.Close()
+	add := client.Line{Op: client.Add, Member: client.UserMember(client.ByName("ann")), Group: client.ByName("Staff")}
+	var outcomes []string
+	for out, err := range dial(t, s.URL, "k").Tenant("acme").Stream(t.Context(), slices.Values([]client.Line{add, add})) {
+		if err != nil {
+			outcomes = append(outcomes, err.Error())
+			continue
+		}
+		outcomes = append(outcomes, string(out.Outcome))
+	}
+	if len(outcomes) != 2 || outcomes[0] != "added" || !strings.Contains(outcomes[1], "reading the answer") {
+		t.Errorf("two lines, of which one was answered, came to %q", outcomes)
 	}
 }

@@ -76,7 +76,8 @@ func (c *Client) Tenant(tenant string) *Tenant {
 // Once returns the tenant for one write, which is carried out at most once under
 // that key: 1 to 255 visible ASCII characters, that no other write bears. Repeated
 // within a day, by whichever program has the same credential, it changes nothing
-// and returns what it did the first time. Without it each call makes a key of its
+// and returns what it did the first time; one that failed, or was a dry run, is
+// tried again. Without it each call makes a key of its
 // own, so that its repetitions do no harm but another call's would.
 func (t *Tenant) Once(key string) *Tenant {
 	c := *t.c

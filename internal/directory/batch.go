@@ -93,7 +93,7 @@ var errRehearsed = errors.New("a dry run")
 // none whom a group holds that holds every user. In the mode [Atomic] Items of an error counts through all
 // runs. It needs [WriteMembers] and whatever the groups confer; a dry run and a
 // condition tell who is in what, so they need [ReadMembers] too, and a condition
-// on a version [ReadGroups].
+// on a version [ReadGroups]. A dry run does not heed [Principal.Once].
 //
 // It heeds [Within], but for a dry run: a replacement leaves what is beyond the
 // bound, as it leaves what is not there.
@@ -112,7 +112,9 @@ func (d *Directory) ChangeMemberships(ctx context.Context, p Principal, in Batch
 	case in.DryRun && in.Mode == EachAlone:
 		return Answer[BatchResult]{}, invalid("mode.dry", "dry_run", "A dry run cannot find out what each item alone would come to.")
 	}
-	if !in.DryRun {
+	if in.DryRun {
+		p.Once = nil // nothing is written, an answer to keep included
+	} else {
 		p = p.heeding()
 	}
 	return write(ctx, d, p, in.needs(), func(t *tx) (BatchResult, error) {

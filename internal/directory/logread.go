@@ -15,7 +15,7 @@ func (l *look) span(in ListChanges) (low, high Revision, err error) {
 		return 0, 0, err
 	}
 	if in.From.Revision > high {
-		return 0, 0, errNoCommit
+		return 0, 0, about("from", errNoCommit)
 	}
 	switch {
 	case in.From.Revision != 0:

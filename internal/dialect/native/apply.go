@@ -93,6 +93,9 @@ func (a *api) apply(w http.ResponseWriter, r *http.Request, p directory.Principa
 	if r.ContentLength == 0 {
 		return errNoBody
 	}
+	if err := uncoded(r); err != nil {
+		return err
+	}
 	if wire.MediaType(r) != yamlType {
 		return errFileMedia
 	}

@@ -80,7 +80,7 @@ func (b *batchPairs) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return decodeItems(d, directory.MaxBatch, (*[]directory.Pair)(b), func(raw jsontext.Value) (pair directory.Pair, err error) {
 		var in struct {
 			Member jsontext.Value `json:"member"`
-			Group  jsontext.Value `json:"group"`
+			Group  string         `json:"group"`
 		}
 		if err := wire.Strict(raw, &in); err != nil {
 			return pair, err
@@ -88,10 +88,8 @@ func (b *batchPairs) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if pair.Member, err = decodeBatchItem(in.Member); err != nil {
 			return pair, inside("member", inner(err))
 		}
-		if pair.Group, err = decodeGroup(in.Group); err != nil {
-			return pair, inside("group", err)
-		}
-		return pair, nil
+		pair.Group, err = parseGroup("group", in.Group)
+		return pair, err
 	})
 }
 
@@ -221,14 +219,20 @@ func changeOf(gained bool) string {
 	return "lost"
 }
 
-// streamInstead says of a batch that is too large how it can be sent.
+// streamInstead says of a batch that is too large, or of another media type, that
+// it can be sent as a stream.
 func streamInstead(err error) error {
 	e, ok := errors.AsType[*directory.Error](err)
-	if !ok || e.Code != "batch.large" {
+	if !ok {
 		return err
 	}
 	said := *e
-	said.Detail += " A stream (" + ndjson + ") takes any number of additions and removals."
+	switch e.Code {
+	case "batch.large":
+		said.Detail += " A stream (" + ndjson + ") takes any number of additions and removals."
+	case errMedia.Code:
+		said.Detail = "The body must be application/json, or " + ndjson + " for a stream."
+	}
 	return &said
 }
 

@@ -112,6 +112,11 @@ func (a *api) listChanges(w http.ResponseWriter, r *http.Request, p directory.Pr
 	if q.err != nil {
 		return q.err
 	}
+	for _, name := range []string{"by_name", "dialect", "request"} {
+		if q.values.Has(name) && q.values.Get(name) == "" {
+			return invalid("parameter.invalid", name, "This is left out or says something: left empty it would choose everything.")
+		}
+	}
 	in := directory.ListChanges{Page: page, Dialect: q.values.Get("dialect"), Request: q.values.Get("request")}
 	in.By.Name = q.values.Get("by_name")
 	var err error

@@ -49,27 +49,27 @@ func (a *api) routes() []dialect.Route {
 
 		{Method: "POST", Pattern: mount + "/tenants", Grant: directory.Platform, Handler: a.createTenant},
 		{Method: "GET", Pattern: mount + "/tenants", Grant: directory.Platform, Handler: a.listTenants},
-		{Method: "GET", Pattern: inTenant, Grant: directory.ReadGroups, Handler: a.getTenant},
+		{Method: "GET", Pattern: inTenant, Grant: directory.ReadGroups, Handler: now(a.getTenant)},
 		{Method: "PATCH", Pattern: inTenant, Grant: directory.Admin, Handler: a.updateTenant},
 		{Method: "DELETE", Pattern: inTenant, Grant: directory.Platform, Handler: a.deleteTenant},
 
 		{Method: "POST", Pattern: inTenant + "/users", Grant: directory.WriteUsers, Handler: a.createUser},
-		{Method: "GET", Pattern: inTenant + "/users", Grant: directory.ReadUsers, Handler: a.listUsers},
-		{Method: "GET", Pattern: inTenant + "/users/{user}", Grant: directory.ReadUsers, Handler: a.getUser},
+		{Method: "GET", Pattern: inTenant + "/users", Grant: directory.ReadUsers, Handler: now(a.listUsers)},
+		{Method: "GET", Pattern: inTenant + "/users/{user}", Grant: directory.ReadUsers, Handler: now(a.getUser)},
 		{Method: "PATCH", Pattern: inTenant + "/users/{user}", Grant: directory.WriteUsers, Handler: a.updateUser},
 		{Method: "DELETE", Pattern: inTenant + "/users/{user}", Grant: directory.WriteUsers, Handler: a.deleteUser},
 		{Method: "GET", Pattern: inTenant + "/users/{user}/groups", Grant: directory.ReadMembers, Handler: a.listGroupsOfUser},
 
 		{Method: "POST", Pattern: inTenant + "/groups", Grant: directory.WriteGroups, Handler: a.createGroup},
-		{Method: "GET", Pattern: inTenant + "/groups", Grant: directory.ReadGroups, Handler: a.listGroups},
-		{Method: "GET", Pattern: inTenant + "/groups/{group}", Grant: directory.ReadGroups, Handler: a.getGroup},
+		{Method: "GET", Pattern: inTenant + "/groups", Grant: directory.ReadGroups, Handler: now(a.listGroups)},
+		{Method: "GET", Pattern: inTenant + "/groups/{group}", Grant: directory.ReadGroups, Handler: now(a.getGroup)},
 		{Method: "PATCH", Pattern: inTenant + "/groups/{group}", Grant: directory.WriteGroups, Handler: a.updateGroup},
 		{Method: "DELETE", Pattern: inTenant + "/groups/{group}", Grant: directory.WriteGroups, Handler: a.deleteGroup},
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/groups", Grant: directory.ReadMembers, Handler: a.listGroupsOfGroup},
 
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/members", Grant: directory.ReadMembers, Handler: a.listMembers},
 		{Method: "POST", Pattern: inTenant + "/groups/{group}/members:batch", Grant: directory.WriteMembers, Handler: a.changeMembers},
-		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.ReadMembers, Handler: a.getMember},
+		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.ReadMembers, Handler: now(a.getMember)},
 		{Method: "PUT", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.WriteMembers, Handler: a.putMember},
 		{Method: "DELETE", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.WriteMembers, Handler: a.deleteMember},
 
@@ -80,13 +80,13 @@ func (a *api) routes() []dialect.Route {
 
 		{Method: "GET", Pattern: inTenant + "/explain", Grant: directory.ReadMembers, Handler: a.explain},
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}/history", Grant: directory.ReadMembers, Handler: a.memberHistory},
-		{Method: "GET", Pattern: inTenant + "/groups/{group}/diff", Grant: directory.ReadMembers, Handler: a.diffGroup},
-		{Method: "GET", Pattern: inTenant + "/users/{user}/diff", Grant: directory.ReadMembers, Handler: a.diffUser},
-		{Method: "GET", Pattern: inTenant + "/changes", Grant: directory.ReadAll, Handler: a.listChanges},
-		{Method: "GET", Pattern: inTenant + "/changes/{revision}", Grant: directory.ReadAll, Handler: a.getCommit},
+		{Method: "GET", Pattern: inTenant + "/groups/{group}/diff", Grant: directory.ReadMembers, Handler: now(a.diffGroup)},
+		{Method: "GET", Pattern: inTenant + "/users/{user}/diff", Grant: directory.ReadMembers, Handler: now(a.diffUser)},
+		{Method: "GET", Pattern: inTenant + "/changes", Grant: directory.ReadAll, Handler: now(a.listChanges)},
+		{Method: "GET", Pattern: inTenant + "/changes/{revision}", Grant: directory.ReadAll, Handler: now(a.getCommit)},
 
 		{Method: "POST", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: a.createKey},
-		{Method: "GET", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: a.listKeys},
+		{Method: "GET", Pattern: inTenant + "/keys", Grant: directory.ManageKeys, Handler: now(a.listKeys)},
 		{Method: "DELETE", Pattern: inTenant + "/keys/{key}", Grant: directory.ManageKeys, Handler: a.revokeKey},
 	}
 }

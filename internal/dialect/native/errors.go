@@ -49,8 +49,9 @@ var manners = map[directory.Kind]manner{
 
 // Statuses of Invalid errors that HTTP has a word of its own for.
 var invalidStatus = map[string]int{
-	"method.unknown":    http.StatusMethodNotAllowed,
-	"media.unsupported": http.StatusUnsupportedMediaType,
+	"method.unknown":       http.StatusMethodNotAllowed,
+	"media.unsupported":    http.StatusUnsupportedMediaType,
+	"encoding.unsupported": http.StatusUnsupportedMediaType,
 }
 
 // Seconds to wait, where HTTP lets us say so.

@@ -339,11 +339,13 @@ func decodeBatchItem(raw jsontext.Value) (directory.MemberRef, error) {
 		User  *string `json:"user"`
 		Group *string `json:"group"`
 	}
-	if err := wire.Strict(raw, &named); err != nil {
-		return m, err
+	if raw.Kind() == '{' {
+		if err := wire.Strict(raw, &named); err != nil {
+			return m, err
+		}
 	}
 	switch {
-	case raw.Kind() != '{' || (named.User == nil) == (named.Group == nil):
+	case (named.User == nil) == (named.Group == nil):
 		return m, invalid("member.malformed", "", `A member is a user's ref, {"user": ref} or {"group": ref}.`)
 	case named.User != nil:
 		m.Ref, err = parseUser("user", *named.User)

@@ -72,6 +72,9 @@ func (a *api) stream(w http.ResponseWriter, r *http.Request, p directory.Princip
 	if err := parseParams(r).err; err != nil {
 		return err
 	}
+	if err := uncoded(r); err != nil {
+		return err
+	}
 	if len(r.Header[headerOnce]) > 0 {
 		return invalid("idempotency.unsupported", headerOnce, "A stream is many transactions: no kept answer could stand for them. Its lines can be sent again.")
 	}

@@ -23,6 +23,17 @@ var errNoBody = invalid("body.missing", "", "This request needs a body.")
 
 var errMedia = &directory.Error{Kind: directory.Invalid, Code: "media.unsupported", Field: "Content-Type", Detail: "The body must be application/json."}
 
+// uncoded refuses a body that is compressed, or coded otherwise, instead of reading
+// it as what it is not.
+func uncoded(r *http.Request) error {
+	for _, coding := range r.Header["Content-Encoding"] {
+		if !strings.EqualFold(coding, "identity") {
+			return invalid("encoding.unsupported", "Content-Encoding", "A body is sent as it is, and not compressed.")
+		}
+	}
+	return nil
+}
+
 // read reads a JSON object into v: strictly, so that a misspelt field is an
 // error that names it and not a change that quietly did not happen. It returns
 // the body as it came.
@@ -37,6 +48,9 @@ func read(w http.ResponseWriter, r *http.Request, limit int64, v any) ([]byte, e
 func readOptional(w http.ResponseWriter, r *http.Request, limit int64, v any) ([]byte, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
+	}
+	if err := uncoded(r); err != nil {
+		return nil, err
 	}
 	if r.ContentLength > 0 && wire.MediaType(r) != "application/json" {
 		return nil, errMedia
@@ -323,6 +337,8 @@ func freshness(r *http.Request) (directory.Freshness, error) {
 			if least, err := strconv.ParseUint(text, 10, 63); err == nil {
 				return directory.Freshness{AtLeast: directory.Revision(least)}, nil
 			}
+		case strings.HasPrefix(values[0], ofThePast):
+			return directory.Freshness{}, invalid("consistency.unknown", headerConsistency, "This cannot be asked of the past: checks, lists of memberships, explain and history can.")
 		}
 	}
 	return directory.Freshness{}, invalid("consistency.unknown", headerConsistency, "Roster-Consistency is strong, cached or at-least=<revision>; or, where the past can be asked about, at=<revision or moment>.")
