@@ -39,6 +39,14 @@ type batchRequire struct {
 	Version int64  `json:"version"`
 }
 
+// whole reports whether it says what is required, and one thing alone.
+func (c batchRequire) whole() bool {
+	if c.Version != 0 {
+		return c.Group != "" && c.Version > 0 && c.User == "" && c.Member == nil
+	}
+	return c.Group != "" && c.User != "" && c.Member != nil
+}
+
 func batchCommand() *cobra.Command {
 	r := &remote{}
 	var file, once string
@@ -55,7 +63,8 @@ Each line is a JSON object:
   {"op": "remove", "member": "Interns", "group": "Staff"}
 
 "member" is a group that stands in another. Lines fare each
-on its own, however many there are.
+on its own, however many there are, and take as long as
+they take unless a --timeout is given.
 
 With --atomic all are done or none; with --dry-run nothing
 is done, and shown is who would get in and who would drop
@@ -76,6 +85,9 @@ unless all that is required is so.
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("idempotency-key") && !atomic {
 				return fmt.Errorf("--idempotency-key goes with --atomic; lines that fare each on its own can be sent again")
+			}
+			if !atomic && !dry && !cmd.Flags().Changed("timeout") {
+				r.timeout = 0
 			}
 			in := cmd.InOrStdin()
 			if file != "-" {
@@ -124,8 +136,11 @@ func batchLines(in io.Reader) iter.Seq[numbered] {
 		lines.Buffer(nil, maxBatchLine)
 		n := 1
 		for ; lines.Scan(); n++ {
-			text := strings.TrimSpace(lines.Text())
-			if text == "" {
+			text := lines.Text()
+			if n == 1 {
+				text = strings.TrimPrefix(text, "\ufeff") // as some editors begin a file
+			}
+			if text = strings.TrimSpace(text); text == "" {
 				continue
 			}
 			l := numbered{n: n}
@@ -139,13 +154,16 @@ func batchLines(in io.Reader) iter.Seq[numbered] {
 	}
 }
 
-// unreadable ends a file.
+// unreadable is what ends a file before its end.
 type unreadable struct{ error }
 
 func readLine(text string, l *batchLine) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields() // a misspelt date must not be one for ever
 	err := d.Decode(l)
+	if e, ok := errors.AsType[*time.ParseError](err); ok {
+		return fmt.Errorf("%q is no moment; write it as in 2027-01-01T00:00:00Z", e.Value)
+	}
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("this is no JSON object")
 	}
@@ -182,6 +200,8 @@ func readLine(text string, l *batchLine) error {
 			return errors.New(`want an "op", or a "require"`)
 		case one || many || l.Group != "" || l.Groups != nil || l.Standing != nil:
 			return errors.New(`a line with a "require" has nothing else`)
+		case !l.Require.whole():
+			return errors.New(`a "require" wants a "group", and a "user" and "member" or a "version"`)
 		}
 	default:
 		return errors.New(`"op" is add, remove, replace_members or replace_groups`)
@@ -247,8 +267,14 @@ func (c *call) batchStream(ctx context.Context, t *client.Tenant, in io.Reader) 
 	var pending waiting
 	lines := func(yield func(client.Line) bool) {
 		for l := range batchLines(in) {
-			if l.wrong == nil && l.Op != client.Add && l.Op != client.Remove {
-				l.wrong = errors.New("this is for --atomic or --dry-run")
+			switch {
+			case l.wrong != nil:
+			case l.Require != nil: // what depends on it must not be done without
+				l.wrong = &unreadable{errors.New("a condition is for --atomic or --dry-run; nothing from this line on was done")}
+				pending.put(l)
+				return
+			case l.Op != client.Add && l.Op != client.Remove:
+				l.wrong = errors.New("a replacement is for --atomic or --dry-run")
 			}
 			if pending.put(l); l.wrong == nil && !yield(client.Line{Op: l.Op, Member: l.member(), Group: ref(l.Group), Standing: l.Standing}) {
 				return
@@ -319,7 +345,7 @@ func (c *call) outcome(n int, out client.ItemOutcome, answer *client.LineOutcome
 // batchAtOnce sends all lines in one request.
 func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, atomic, dry bool) error {
 	b := client.ManyBatch{Mode: mode(atomic), DryRun: dry}
-	var places, required []int // the line of each item, and of each condition
+	var from origins
 	for l := range batchLines(in) {
 		if l.wrong != nil {
 			return fmt.Errorf("line %d: %w", l.n, l.wrong)
@@ -338,23 +364,25 @@ func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, 
 			if l.Require.User != "" {
 				req.User = ref(l.Require.User)
 			}
-			b.Require, required = append(b.Require, req), append(required, l.n)
+			b.Require, from.conditions = append(b.Require, req), append(from.conditions, l.n)
 			continue
 		default:
 			o.Pairs = []client.MemberPair{{Member: l.member(), Group: ref(l.Group)}}
 		}
+		first := len(from.items)
 		for range items {
-			places = append(places, l.n)
+			from.items = append(from.items, l.n)
 		}
 		if n := len(b.Operations); n > 0 && o.Pairs != nil && b.Operations[n-1].Op == l.Op && sameStanding(b.Operations[n-1].Standing, l.Standing) {
 			b.Operations[n-1].Pairs = append(b.Operations[n-1].Pairs, o.Pairs...)
 			continue
 		}
 		b.Operations = append(b.Operations, o)
+		from.operations = append(from.operations, origin{l.n, first})
 	}
 	res, err := t.ChangeMemberships(ctx, b)
 	if err != nil {
-		return aboutLines(places, required, err)
+		return from.about(err)
 	}
 	if c.json {
 		return c.encode(res)
@@ -365,7 +393,7 @@ func (c *call) batchAtOnce(ctx context.Context, t *client.Tenant, in io.Reader, 
 			if item.Outcome == client.Invalid {
 				bad++
 			}
-			c.outcome(places[n], item, nil)
+			c.outcome(from.items[n], item, nil)
 			n++
 		}
 		for _, l := range o.Left {
@@ -402,15 +430,31 @@ func sameStanding(a, b *client.Standing) bool {
 	return a == nil && b == nil || a != nil && b != nil && *a == *b
 }
 
-// aboutLines says of which lines an error is, the first few of them: of items, or
-// of conditions.
-func aboutLines(places, required []int, err error) error {
+// origins are the lines of a file that a batch is made of: of each of its items,
+// conditions and operations.
+type origins struct {
+	items, conditions []int
+	operations        []origin
+}
+
+// origin is an operation's first line, and the place of its first item.
+type origin struct{ line, item int }
+
+// about says of which lines an error is, the first few of them.
+func (o origins) about(err error) error {
 	e, ok := errors.AsType[*client.Error](err)
-	if !ok || len(e.Items) == 0 {
+	if !ok {
 		return err
 	}
+	if len(e.Items) == 0 {
+		if line := o.of(e.Field); line > 0 {
+			return fmt.Errorf("line %d: %w", line, err)
+		}
+		return err
+	}
+	places := o.items
 	if strings.HasPrefix(e.Field, "require.") {
-		places = required
+		places = o.conditions
 	}
 	const most = 5
 	var lines []string
@@ -429,4 +473,19 @@ func aboutLines(places, required []int, err error) error {
 		return fmt.Errorf("line %s: %w", lines[0], err)
 	}
 	return fmt.Errorf("lines %s and %s: %w", strings.Join(lines[:len(lines)-1], ", "), lines[len(lines)-1], err)
+}
+
+// of returns the line that a field of the batch comes from; 0 if it is of none.
+func (o origins) of(field string) int {
+	var i, pair int
+	if n, _ := fmt.Sscanf(field, "require.%d", &i); n == 1 && i < len(o.conditions) {
+		return o.conditions[i]
+	}
+	switch n, _ := fmt.Sscanf(field, "operations.%d.pairs.%d", &i, &pair); {
+	case n == 0 || i >= len(o.operations):
+		return 0
+	case n == 2 && o.operations[i].item+pair < len(o.items):
+		return o.items[o.operations[i].item+pair]
+	}
+	return o.operations[i].line
 }

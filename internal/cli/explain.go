@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -34,7 +35,7 @@ step right below └─ goes on from it.
 				if c.json {
 					err = c.encode(x)
 				} else {
-					printWays(c.w, args[0], args[1], x)
+					printWays(c.w, c.columns, args[0], args[1], x)
 				}
 				if x.Next != "" {
 					c.note("there are more ways; --limit N shows N of them")
@@ -69,8 +70,9 @@ func explain(ctx context.Context, t *client.Tenant, user, group string, limit in
 	return x, err
 }
 
-// printWays prints an explanation: a headline, and the ways as one tree.
-func printWays(w io.Writer, user, group string, x client.Explanation) {
+// printWays prints an explanation: a headline, and the ways as one tree, folded at
+// so many columns unless that is 0.
+func printWays(w io.Writer, columns int, user, group string, x client.Explanation) {
 	if x.User != nil {
 		user = x.User.Name
 	}
@@ -90,8 +92,8 @@ func printWays(w io.Writer, user, group string, x client.Explanation) {
 	case x.Count > 1:
 		head += fmt.Sprintf(" (%d ways)", x.Count)
 	}
-	fmt.Fprintln(w, plain(head))
-	printBranches(w, "", x.Ways, 0)
+	fmt.Fprint(w, folded("", plain(head), "  ", columns))
+	printBranches(w, columns, "", x.Ways, 0)
 }
 
 // maxIndent is how far a tree may be indented where it does not branch: from there
@@ -100,7 +102,7 @@ const maxIndent = width / 3
 
 // printBranches prints the ways, which agree in the steps before depth. They are
 // in order, so those that go on alike stand together.
-func printBranches(w io.Writer, indent string, ways [][]client.MemberOf, depth int) {
+func printBranches(w io.Writer, columns int, indent string, ways [][]client.MemberOf, depth int) {
 	for len(ways) > 0 {
 		if len(ways[0]) <= depth {
 			ways = ways[1:]
@@ -118,10 +120,40 @@ func printBranches(w io.Writer, indent string, ways [][]client.MemberOf, depth i
 				below = ""
 			}
 		}
-		fmt.Fprintln(w, indent+branch+plain(describeStep(step)))
-		printBranches(w, indent+below, ways[:n], depth+1)
+		bar := "  "
+		if slices.ContainsFunc(ways[:n], func(way []client.MemberOf) bool { return len(way) > depth+1 }) {
+			bar = "│ "
+		}
+		fmt.Fprint(w, folded(indent+branch, plain(describeStep(step)), indent+below+bar, columns))
+		printBranches(w, columns, indent+below, ways[:n], depth+1)
 		ways = ways[n:]
 	}
+}
+
+// folded is a line, broken at blanks where it would be wider than so many columns
+// (0 is any width), with what begins it and what begins those that go on from it.
+func folded(first, text, next string, columns int) string {
+	const least = 20 // that a line holds, however far it is set in
+	if columns > 0 {
+		columns = max(columns, utf8.RuneCountInString(next)+least)
+	}
+	var b strings.Builder
+	b.WriteString(first)
+	at, blanks := utf8.RuneCountInString(first), ""
+	for word := range strings.SplitSeq(text, " ") {
+		if word == "" {
+			blanks += " "
+			continue
+		}
+		n := utf8.RuneCountInString(word)
+		if columns > 0 && blanks != "" && at+len(blanks)+n > columns {
+			b.WriteString("\n" + next)
+			at, blanks = utf8.RuneCountInString(next), ""
+		}
+		b.WriteString(blanks + word)
+		at, blanks = at+len(blanks)+n, " "
+	}
+	return b.String() + "\n"
 }
 
 // alone reports whether the ways agree in the step at depth, too.

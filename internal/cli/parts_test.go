@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"roster/client"
@@ -195,6 +196,31 @@ func TestMoreWaysThanAPageHoldsAreAskedForPageByPage(t *testing.T) {
 	}
 }
 
+func TestATreeIsFoldedAtTheTerminalsEdge(t *testing.T) {
+	step := func(n int64, name, reason string) client.MemberOf {
+		return client.MemberOf{Group: &client.Name{Number: n, Name: name}, Membership: &client.Membership{Holds: true, Role: "member", Reason: reason, Added: time.Date(2026, 11, 29, 16, 10, 15, 0, time.UTC)}}
+	}
+	var b strings.Builder
+	printWays(&b, 40, "ann", "All of the staff", client.Explanation{Member: true, Count: 2, Ways: [][]client.MemberOf{
+		{step(1, "Interns", "until she has a contract of her own"), step(3, "All of the staff", "")},
+		{step(2, "Anunusuallylongnamethatnothingbreaksanywhere", ""), step(3, "All of the staff", "for good")},
+	}})
+	want := `ann is in All of the staff (2 ways)
+├─ Interns  added 2026-11-29T16:10:15Z,
+│  │ "until she has a contract of her
+│  │ own"
+│  └─ All of the staff  added
+│       2026-11-29T16:10:15Z
+└─ Anunusuallylongnamethatnothingbreaksanywhere
+   │ added 2026-11-29T16:10:15Z
+   └─ All of the staff  added
+        2026-11-29T16:10:15Z, "for good"
+`
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", &b, want)
+	}
+}
+
 func TestALongWayStaysNarrow(t *testing.T) {
 	way := make([]client.MemberOf, 500)
 	for i := range way {
@@ -202,7 +228,7 @@ func TestALongWayStaysNarrow(t *testing.T) {
 	}
 	other := append(slices.Clone(way[:400]), client.MemberOf{Group: &client.Name{Number: 9000, Name: "h"}})
 	var b strings.Builder
-	printWays(&b, "u", "g", client.Explanation{Member: true, Count: 2, Ways: [][]client.MemberOf{way, other}})
+	printWays(&b, 0, "u", "g", client.Explanation{Member: true, Count: 2, Ways: [][]client.MemberOf{way, other}})
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	if len(lines) != 502 {
 		t.Errorf("%d lines, want one for each step and the headline", len(lines))
