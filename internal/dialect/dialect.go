@@ -115,8 +115,8 @@ func (d Door) serve(route *Route) http.Handler {
 		var p directory.Principal
 		if route.Public == "" {
 			authenticated, who, err := d.Authenticate(r, route)
-			if err == nil && !who.Grants.Has(route.Grant) {
-				err = &directory.Error{Kind: directory.Forbidden, Code: "grant.missing", Detail: "This credential does not hold " + route.Grant.String() + "."}
+			if missing := who.Grants.Lacking(route.Grant); err == nil && missing != 0 {
+				err = &directory.Error{Kind: directory.Forbidden, Code: "grant.missing", Detail: "This credential does not hold " + missing.String() + "."}
 			}
 			wire.Note(r.Context(), who, err)
 			if err != nil {

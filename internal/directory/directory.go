@@ -208,8 +208,8 @@ func (p Principal) may(need Grants) error {
 	if p.Credential.IsZero() {
 		return &Error{Kind: Unauthenticated, Code: "credential.missing", Detail: "This request needs a credential."}
 	}
-	if !p.Grants.Has(need) {
-		return forbidden("grant.missing", "This credential does not hold %s.", need&^p.Grants.closed())
+	if missing := p.Grants.Lacking(need); missing != 0 {
+		return forbidden("grant.missing", "This credential does not hold %s.", missing)
 	}
 	if p.Within != nil && !p.heeds {
 		return forbidden("principal.bounded", "This credential is limited to some groups and cannot do this.")

@@ -72,7 +72,10 @@ func (g Grants) closed() Grants {
 }
 
 // Has reports whether g holds every right in want.
-func (g Grants) Has(want Grants) bool { return want&^g.closed() == 0 }
+func (g Grants) Has(want Grants) bool { return g.Lacking(want) == 0 }
+
+// Lacking returns the rights in want that g does not hold.
+func (g Grants) Lacking(want Grants) Grants { return want &^ g.closed() }
 
 // Names returns the names of the rights in g, as [ParseGrants] reads them, in a
 // fixed order.
