@@ -42,10 +42,11 @@ const MaxArranged = 1_000_000
 var longList = MaxArranged
 
 // arrangement is which list, as of when, arranged how: not at all, if it is kept
-// because it was read through groups from the rows.
+// because it was read through groups from the rows. From is of the candidates of a
+// diff alone.
 type arrangement struct {
 	tenant     id.Tenant
-	at         When
+	from, at   When
 	of         Edge // with one end
 	transitive bool
 	standing   bool

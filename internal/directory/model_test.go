@@ -826,9 +826,30 @@ func (m *machine) replay(t *rapid.T) {
 	}
 }
 
-func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
+func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) { checkOracle(t, onSQLite(t)) }
+
+func TestOnPostgreSQLTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
+	checkOracle(t, onPostgreSQL(t))
+}
+
+// What differs is found among what has changed, so this changes little else.
+var changing = []string{
+	"change members", "more members", "change many", "change groups", "update user", "move the clock", "forget what is in memory",
+	"compare two moments", "compare many moments", "compare many others",
+}
+
+func TestDiffsAreWhatAnOracleOfMapsSays(t *testing.T) { checkOracle(t, onSQLite(t), changing...) }
+
+func TestOnPostgreSQLDiffsAreWhatAnOracleOfMapsSays(t *testing.T) {
+	checkOracle(t, onPostgreSQL(t), changing...)
+}
+
+// An engineer returns an engine on an empty store, which it can open again and again.
+type engineer func() func(clock func() time.Time) (directory.Store, error)
+
+func onSQLite(t *testing.T) engineer {
 	root := t.TempDir()
-	checkOracle(t, func() func(func() time.Time) (directory.Store, error) {
+	return func() func(func() time.Time) (directory.Store, error) {
 		dir, err := os.MkdirTemp(root, "")
 		if err != nil {
 			t.Fatal(err)
@@ -836,28 +857,30 @@ func TestTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 		return func(clock func() time.Time) (directory.Store, error) {
 			return sqlite.Open(ctx, dir, sqlite.WithClock(clock))
 		}
-	})
+	}
 }
 
-func TestOnPostgreSQLTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
+func onPostgreSQL(t *testing.T) engineer {
 	if testing.Short() {
 		t.Skip("a database for each sequence of commands takes long")
 	}
 	server := pgtest.Shared(t)
 	server.Exec(t, "CREATE DATABASE oracle")
+	t.Cleanup(func() { server.Exec(t, "DROP DATABASE oracle") })
 	if _, err := postgres.Migrate(t.Context(), server.DSN("oracle"), false); err != nil {
 		t.Fatal(err)
 	}
-	checkOracle(t, func() func(func() time.Time) (directory.Store, error) {
+	return func() func(func() time.Time) (directory.Store, error) {
 		dsn := server.DatabaseLike(t, "oracle")
 		return func(clock func() time.Time) (directory.Store, error) {
 			return postgres.Open(ctx, dsn, postgres.Options{Clock: clock, Connections: 6})
 		}
-	})
+	}
 }
 
-// checkOracle runs sequences of commands, each on an empty store of its own.
-func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.Store, error)) {
+// checkOracle runs sequences of commands, of all or of some, each on an empty store
+// of its own.
+func checkOracle(t *testing.T, empty engineer, only ...string) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{
 			engine: empty(), clock: directorytest.NewClock(), budget: rapid.SampledFrom([]int64{1, 1 << 30}).Draw(t, "index budget"),
@@ -877,7 +900,7 @@ func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.St
 			m.createUser(t)
 			m.createGroup(t)
 		}
-		t.Repeat(map[string]func(*rapid.T){
+		commands := map[string]func(*rapid.T){
 			"create user":    m.createUser,
 			"update user":    m.updateUser,
 			"delete user":    m.deleteUser,
@@ -912,9 +935,15 @@ func checkOracle(t *testing.T, empty func() func(func() time.Time) (directory.St
 			"ask who did what":         m.log,
 			"ask again who did what":   m.log,
 			"compare two moments":      m.diff,
+			"compare many moments":     m.diffs,
+			"compare many others":      m.diffs,
 			"ask for a timeline":       m.timeline,
 			"":                         m.agree,
-		})
+		}
+		if only != nil {
+			maps.DeleteFunc(commands, func(name string, _ func(*rapid.T)) bool { return !slices.Contains(only, name) })
+		}
+		t.Repeat(commands)
 		m.replay(t)
 	})
 }

@@ -89,7 +89,13 @@ func (m *machine) explain(t *rapid.T) {
 	}
 }
 
-// diff compares two moments, and then asks how what differs came about.
+// diffs compares moments, each two of them in some way.
+func (m *machine) diffs(t *rapid.T) {
+	for range 5 {
+		m.diff(t)
+	}
+}
+
 func (m *machine) diff(t *rapid.T) {
 	from, to := m.when(t), m.when(t)
 	a, atA := m.o.ago(from)
@@ -163,6 +169,9 @@ func (m *machine) diff(t *rapid.T) {
 	slices.SortFunc(want, func(a, b entry) int { return cmp.Compare(a.cursor, b.cursor) })
 	var got []entry
 	for {
+		// Pages are found in different ways.
+		directory.MaxCompared(t, rapid.SampledFrom([]int{2, 100_000, 100_000, 100_000}).Draw(t, "at most"))
+		directory.DiffBy(t, rapid.SampledFrom([]string{"", "sides", "changes", "changes", "changes"}).Draw(t, "way"))
 		answer, err := m.d.Diff(ctx, m.p, in)
 		if directory.KindOf(orNil(err)) == directory.NotFound && len(want) == 0 {
 			return
@@ -184,9 +193,11 @@ func (m *machine) diff(t *rapid.T) {
 			}
 			got = append(got, entry{k, d.Gained})
 		}
+		in.From, in.At = answer.Value.From, answer.Value.At
 		if in.After = answer.Value.Next; in.After == 0 {
 			break
 		}
+		m.disturb(t)
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("from %+v to %+v (%+v) differ %v, want %v", from, to, in, got, want)

@@ -46,12 +46,13 @@ func (p Page) number() id.Number {
 }
 
 // Found is one page of a list. Next is the After of the following page, or 0 at
-// the end. At is the moment that a list of memberships is of, and Total how many
-// entries it has in all if that was asked for.
+// the end. At is the moment that a list of memberships is of, From the other one
+// of a diff, and Total how many entries it has in all if that was asked for.
 type Found[T any] struct {
 	Items []T
 	Next  int64
 	At    When
+	From  When
 	Total int64
 }
 

@@ -212,6 +212,11 @@ type Reader interface {
 	// beyond the past that is known: of that they tell the earliest they know.
 	UsersAt([]NumberAt) (map[NumberAt]User, error)
 	GroupsAt([]NumberAt) (map[NumberAt]Group, error)
+	// Dated returns at most limit of the edges on which a membership stands, or once
+	// stood, with a date after one moment and no later than another; and, as edges
+	// into no group, users who expire in between, or once were to. One may come more
+	// than once. However many memberships there are, it costs what it returns.
+	Dated(after, until time.Time, limit int) ([]Edge, error)
 	// EndedIn returns how those of the memberships stood that the commit changed or
 	// ended.
 	EndedIn([]EdgeAt) (map[EdgeAt]Standing, error)

@@ -458,13 +458,15 @@ func FuzzParseCheck(f *testing.F) {
 
 func FuzzParseCursor(f *testing.F) {
 	q := [8]byte{1, 2, 3}
-	f.Add(newCursor(7, q, directory.When{}))
-	f.Add(newCursor(7, q, directory.When{Revision: 3, Time: time.UnixMicro(5)}))
+	at := directory.When{Revision: 3, Time: time.UnixMicro(5)}
+	f.Add(newCursor(7, q, directory.When{}, directory.When{}))
+	f.Add(newCursor(7, q, at, directory.When{}))
+	f.Add(newCursor(7, q, at, directory.When{Revision: 2, Time: time.UnixMicro(4)}))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
-		after, at, err := parseCursor(s, q)
-		if err == nil && newCursor(after, q, at) != s {
-			t.Fatalf("%q was read as %d, which is written %q", s, after, newCursor(after, q, at))
+		after, at, from, err := parseCursor(s, q)
+		if err == nil && newCursor(after, q, at, from) != s {
+			t.Fatalf("%q was read as %d, which is written %q", s, after, newCursor(after, q, at, from))
 		}
 	})
 }

@@ -93,6 +93,7 @@ func parseInteger(s string) (int64, bool) {
 type params struct {
 	values url.Values
 	err    error
+	from   directory.When // of the cursor of a diff
 }
 
 // parseParams reads the query, in which only the known names may stand: a
@@ -163,7 +164,7 @@ func listParams(r *http.Request, own ...string) (*params, directory.Page) {
 		page.Limit = n
 	}
 	if v, given := p.values["cursor"]; given && p.err == nil {
-		page.After, page.At, p.err = parseCursor(v[0], p.query(r))
+		page.After, page.At, p.from, p.err = parseCursor(v[0], p.query(r))
 	}
 	return p, page
 }
@@ -182,35 +183,40 @@ func (p *params) query(r *http.Request) [8]byte {
 }
 
 // A cursor is the place where the page before ended, the query it is of, and of a
-// list of memberships the moment that all its pages are of. None is secret;
-// clients are asked to look at it as opaque, so that it can hold something else
-// one day.
-func newCursor(after int64, query [8]byte, at directory.When) string {
+// list of memberships the moment that all its pages are of, of a diff both. None is
+// secret; clients are asked to look at it as opaque, so that it can hold something
+// else one day.
+func newCursor(after int64, query [8]byte, at, from directory.When) string {
 	if after == 0 {
 		return ""
 	}
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 16), uint64(after))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 48), uint64(after))
 	b = append(b, query[:]...)
-	if !at.IsZero() {
-		b = binary.BigEndian.AppendUint64(b, uint64(at.Revision))
-		b = binary.BigEndian.AppendUint64(b, uint64(at.Time.UnixMicro()))
+	for _, w := range [...]directory.When{at, from} {
+		if !w.IsZero() {
+			b = binary.BigEndian.AppendUint64(b, uint64(w.Revision))
+			b = binary.BigEndian.AppendUint64(b, uint64(w.Time.UnixMicro()))
+		}
 	}
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func parseCursor(s string, query [8]byte) (int64, directory.When, error) {
-	var at directory.When
+func parseCursor(s string, query [8]byte) (after int64, at, from directory.When, err error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 16 && len(b) != 32 {
-		return 0, at, invalid("cursor.malformed", "cursor", "That is not a cursor of this API.")
+	if err != nil || len(b) != 16 && len(b) != 32 && len(b) != 48 {
+		return 0, at, from, invalid("cursor.malformed", "cursor", "That is not a cursor of this API.")
 	}
-	after := int64(binary.BigEndian.Uint64(b))
+	after = int64(binary.BigEndian.Uint64(b))
 	if [8]byte(b[8:]) != query || after <= 0 {
-		return 0, at, invalid("cursor.foreign", "cursor", "That cursor is of another query; start again without one.")
+		return 0, at, from, invalid("cursor.foreign", "cursor", "That cursor is of another query; start again without one.")
 	}
-	if len(b) == 32 {
-		at.Revision = directory.Revision(binary.BigEndian.Uint64(b[16:]))
-		at.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(b[24:]))).UTC()
+	b = b[16:]
+	for _, w := range [...]*directory.When{&at, &from} {
+		if len(b) > 0 {
+			w.Revision = directory.Revision(binary.BigEndian.Uint64(b))
+			w.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(b[8:]))).UTC()
+			b = b[16:]
+		}
 	}
-	return after, at, nil
+	return after, at, from, nil
 }

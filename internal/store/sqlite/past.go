@@ -98,6 +98,20 @@ func (r *reader) EndedIn(at []directory.EdgeAt) (map[directory.EdgeAt]directory.
 	return ended, err
 }
 
+// dated are the edges with a date after ?2 and no later than ?3, and the users who
+// expire, with those that have been.
+const dated = `SELECT e.grp, e.member FROM edges e WHERE e.tenant = ?1 AND e.starts <> 0 AND e.starts > ?2 AND e.starts <= ?3
+ UNION ALL SELECT e.grp, e.member FROM edges e WHERE e.tenant = ?1 AND e.ends <> 0 AND e.ends > ?2 AND e.ends <= ?3
+ UNION ALL SELECT e.grp, e.member FROM periods e WHERE e.tenant = ?1 AND e.starts <> 0 AND e.starts > ?2 AND e.starts <= ?3
+ UNION ALL SELECT e.grp, e.member FROM periods e WHERE e.tenant = ?1 AND e.ends <> 0 AND e.ends > ?2 AND e.ends <= ?3
+ UNION ALL SELECT 0, u.number FROM users u WHERE u.tenant = ?1 AND u.expires <> 0 AND u.expires > ?2 AND u.expires <= ?3
+ UNION ALL SELECT 0, u.number FROM pasts u WHERE u.tenant = ?1 AND u.kind = 1 AND u.expires <> 0 AND u.expires > ?2 AND u.expires <= ?3 LIMIT ?4`
+
+// Dated implements [directory.Reader].
+func (r *reader) Dated(after, until time.Time, limit int) ([]directory.Edge, error) {
+	return all(r.ctx, r.c, scanEdge, dated, r.pk, micros(after), micros(until), limit)
+}
+
 // both runs a query over what stands still and over what ended since.
 func both(query func(table, stood string) string) string {
 	return query("edges", stoodBy) + " UNION ALL " + query("periods", stoodUntil)

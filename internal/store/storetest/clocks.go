@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -113,5 +114,60 @@ var clocks = []testCase{
 		}
 		wg.Wait()
 		w.same("how many commits there are", len(w.commits(t, rev)), 1)
+	}},
+
+	{"whatever has a date between two moments is found, and what had one", func(w *world) {
+		t := w.tenant("one")
+		w.users(t, 4)
+		w.groups(t, 2)
+		at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+		w.insert(t, directory.Standing{From: at(1), Until: at(3)}, in(1, 1), within(2, 1))
+		w.insert(t, directory.Standing{Until: at(2)}, in(2, 1), in(3, 1))
+		w.insert(t, directory.Standing{}, in(4, 1))
+		w.remove(t, in(2, 1))
+		w.update(t, func(wr directory.Writer) error {
+			return wr.UpdateEdges([]directory.Edge{in(3, 1)}, directory.Standing{From: at(4)})
+		})
+		expire := func(n int, when time.Time) directory.User {
+			u := get(w, t, func(r directory.Reader) (directory.User, error) { return r.User(directory.ByNumber(int64(n))) })
+			after := u
+			after.Expires = when
+			w.update(t, func(wr directory.Writer) error { return wr.UpdateUser(u, after) })
+			return after
+		}
+		expire(4, at(2))
+		expire(4, at(5))
+		expire(2, at(6))
+		gone := get(w, t, func(r directory.Reader) (directory.User, error) { return r.User(directory.ByNumber(2)) })
+		w.update(t, func(wr directory.Writer) error { return wr.DeleteUser(gone) })
+
+		expires := func(n id.Number) directory.Edge { return directory.Edge{Member: id.UserMember(n)} }
+		dates := map[int][]directory.Edge{
+			1: {within(2, 1), in(1, 1)}, 2: {expires(4), in(2, 1), in(3, 1)}, 3: {within(2, 1), in(1, 1)}, 4: {in(3, 1)}, 5: {expires(4)}, 6: {expires(2)},
+		}
+		for from := range 8 {
+			for to := range 8 {
+				want := map[directory.Edge]bool{}
+				all := 0
+				for minute, edges := range dates {
+					if from < minute && minute <= to {
+						all += len(edges)
+						for _, e := range edges {
+							want[e] = true
+						}
+					}
+				}
+				for _, limit := range []int{1, 100} {
+					list := get(w, t, func(r directory.Reader) ([]directory.Edge, error) { return r.Dated(at(from), at(to), limit) })
+					got := map[directory.Edge]bool{}
+					for _, e := range list {
+						got[e] = true
+					}
+					if len(list) != min(all, limit) || limit > all && !maps.Equal(got, want) {
+						w.Errorf("of the dates from minute %d to minute %d are found %v of at most %d, want %v", from, to, list, limit, want)
+					}
+				}
+			}
+		}
 	}},
 }

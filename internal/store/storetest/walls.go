@@ -207,6 +207,7 @@ var walls = []testCase{
 			"EndedIn": {own: func(r directory.Reader) (any, error) {
 				return r.EndedIn([]directory.EdgeAt{{Edge: in(1, 2), Revision: 4}, {Edge: in(1, 2), Revision: 5}})
 			}},
+			"Dated": {own: func(r directory.Reader) (any, error) { return r.Dated(start, start.Add(time.Hour), 9) }},
 			"Buried": {func(r directory.Reader) (any, error) {
 				return r.Buried(directory.MemberRef{Ref: directory.ByName("cid")})
 			}, func(r directory.Reader) (any, error) {
@@ -224,7 +225,7 @@ var walls = []testCase{
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
 		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Visits": 1, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
-		length["Edges"], length["Log"], length["UsersAt"], length["GroupsAt"], length["EndedIn"], length["Descend"] = 3, 5, 2, 2, 1, 1
+		length["Edges"], length["Log"], length["UsersAt"], length["GroupsAt"], length["EndedIn"], length["Descend"], length["Dated"] = 3, 5, 2, 2, 1, 1, 1
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {
 			name := readers.Method(i).Name
