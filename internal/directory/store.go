@@ -243,6 +243,12 @@ type Past interface {
 	// numbers and codes also find what has been deleted since.
 	UserNumbers([]Ref) ([]id.Number, error)
 
+	// UserNames returns those of the numbered users that exist, by number, and
+	// UsersByName a page of all in the order of their folded names, which no two
+	// share.
+	UserNames([]id.Number) ([]Named, error)
+	UsersByName(NameQuery) ([]Named, error)
+
 	// Groups and GroupNumbers are the same for groups; of the past ID, Number,
 	// Code and Name are told.
 	Groups([]id.Number) ([]Group, error)
@@ -403,6 +409,28 @@ type UserFilter struct {
 type GroupFilter struct {
 	NamePrefix string // folded
 	Descending bool   // as in [UserFilter]
+}
+
+// NameQuery asks for at most Limit users by ascending folded name, or descending:
+// those that come after From or bear it, all if it is empty. Prefix, unless empty,
+// leaves the names that begin with it.
+type NameQuery struct {
+	From, Prefix string // folded
+	Descending   bool
+	Limit        int
+}
+
+// Named is a user by its folded name, with what says whether it is active.
+type Named struct {
+	Number    id.Number
+	Name      string
+	Suspended bool
+	Expires   time.Time
+}
+
+// ActiveAt is as [User.ActiveAt].
+func (n Named) ActiveAt(t time.Time) bool {
+	return User{Suspended: n.Suspended, Expires: n.Expires}.ActiveAt(t)
 }
 
 // Search asks for a page of the users or groups that a filter means, in an order

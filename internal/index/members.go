@@ -183,6 +183,20 @@ func (m *merge) fill() bool {
 // whether or not the edge or the user counts at any instant.
 func (s *State) Standing(group id.Number) int { return s.members.standing(uint32(group)) }
 
+// Stands reports whether the user is one of [State.Standing].
+func (s *State) Stands(user, group id.Number) bool {
+	_, found := find(s.members.up.get(uint32(user)), uint32(group))
+	return found
+}
+
+// StandingUsers returns the users of [State.Standing], and StandingGroups the
+// groups with an edge of their own into the group, whether or not it counts at
+// any instant. They ascend.
+func (s *State) StandingUsers(group id.Number) []id.Number { return s.members.all(uint32(group)) }
+
+// StandingGroups is as [State.StandingUsers] says.
+func (s *State) StandingGroups(group id.Number) []id.Number { return s.nesting.all(uint32(group)) }
+
 // Count returns how many users [State.Members] yields. It takes constant time
 // for a group without subgroups while no edge into it has dates and no user is
 // suspended or expires.

@@ -239,14 +239,29 @@ func agree(t *rapid.T, s *State, o oracle) {
 		if back, ok := s.Group(id.Group(uuid('g', n))); ok != held || held && back != n {
 			t.Fatalf("Group of the id of %d is %d, %v, want held %v", n, back, ok, held)
 		}
-		standing := 0
-		for e := range o.edges {
-			if _, ok := e.member.User(); ok && e.group == n {
-				standing++
+		users, groups := []id.Number{}, []id.Number{}
+		for _, u := range someUsers {
+			_, stands := o.edges[end{n, id.UserMember(u)}]
+			if stands {
+				users = append(users, u)
+			}
+			if got := s.Stands(u, n); got != stands {
+				t.Fatalf("Stands(%d, %d) is %v, want %v", u, n, got, stands)
 			}
 		}
-		if got := s.Standing(n); got != standing {
-			t.Fatalf("Standing(%d) is %d, want %d", n, got, standing)
+		for _, g := range someGroups {
+			if _, stands := o.edges[end{n, id.GroupMember(g)}]; stands {
+				groups = append(groups, g)
+			}
+		}
+		if got := s.Standing(n); got != len(users) {
+			t.Fatalf("Standing(%d) is %d, want %d", n, got, len(users))
+		}
+		if got := s.StandingUsers(n); !slices.Equal(got, users) {
+			t.Fatalf("StandingUsers(%d) is %v, want %v", n, got, users)
+		}
+		if got := s.StandingGroups(n); !slices.Equal(got, groups) {
+			t.Fatalf("StandingGroups(%d) is %v, want %v", n, got, groups)
 		}
 	}
 }

@@ -1,6 +1,11 @@
 package index
 
-import "sort"
+import (
+	"slices"
+	"sort"
+
+	"roster/internal/id"
+)
 
 // dated marks, in a member's list of groups, the edge that has dates.
 const dated = 1 << 31
@@ -105,6 +110,22 @@ func (r *relation) standing(group uint32) (n int) {
 		n += s.len()
 	}
 	return n
+}
+
+// all returns the members of group, whatever their dates, ascending.
+func (r *relation) all(group uint32) []id.Number {
+	out := make([]id.Number, 0, r.standing(group))
+	for _, s := range []*set{r.down.at(group), r.timed.at(group)} {
+		if s != nil {
+			for m := range s.numbers {
+				out = append(out, id.Number(m))
+			}
+		}
+	}
+	if r.timed.has(group) {
+		slices.Sort(out)
+	}
+	return out
 }
 
 // put makes member, whom the relation knows, stand in group in that period.

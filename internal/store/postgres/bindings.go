@@ -3,6 +3,8 @@ package postgres
 import (
 	"math"
 	"strconv"
+
+	"roster/internal/directory"
 )
 
 // bindings are the arguments of a statement that is put together from parts; the
@@ -26,6 +28,20 @@ func (b *bindings) prefix(column, text string) string {
 		where += " AND " + column + " < " + b.add(end)
 	}
 	return where
+}
+
+// byName is the end of a statement for a page of u by its folded names; those
+// after to, unless empty, are left out.
+func (b *bindings) byName(q directory.NameQuery, to string) string {
+	from, order := q.From, " ORDER BY u.name_fold"
+	if q.Descending {
+		from, to, order = to, from, order+" DESC"
+	}
+	where := " AND u.name_fold >= " + b.add(from)
+	if to != "" {
+		where += " AND u.name_fold <= " + b.add(to)
+	}
+	return where + b.prefix("u.name_fold", q.Prefix) + order + " LIMIT " + b.add(q.Limit)
 }
 
 // keyset is the condition and the order of a page of a list by an ascending or

@@ -65,6 +65,34 @@ func (r *reader) Users(numbers []id.Number) ([]directory.User, error) {
 		"SELECT "+userColumns+fromUsers+" AND u.number = ANY($2) ORDER BY u.number", r.pk, integers(numbers))
 }
 
+const namedColumns = "u.number, u.name_fold, u.suspended, u.expires"
+
+func scanNamed(row scanner) (directory.Named, error) {
+	var n directory.Named
+	var number, expires int64
+	err := row.Scan(&number, &n.Name, &n.Suspended, &expires)
+	n.Number, n.Expires = id.Number(number), fromMicros(expires)
+	return n, err
+}
+
+// UserNames implements [directory.Reader].
+func (r *reader) UserNames(numbers []id.Number) ([]directory.Named, error) {
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanNamed, "SELECT "+namedColumns+" FROM users u WHERE u.tenant = $1 AND u.number = ANY($2) ORDER BY u.number", r.pk, integers(numbers))
+}
+
+// UsersByName implements [directory.Reader].
+func (r *reader) UsersByName(q directory.NameQuery) ([]directory.Named, error) {
+	if !storable(q.Prefix) {
+		return nil, nil
+	}
+	b := bindings{r.pk}
+	page := b.byName(q, "")
+	return all(r.ctx, r.c, scanNamed, "SELECT "+namedColumns+" FROM users u WHERE u.tenant = $1"+page, b...)
+}
+
 // UserNumbers implements [directory.Reader].
 func (r *reader) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
 	return terms.Logins(refs, func(refs []directory.Ref) ([]id.Number, error) { return r.numbers(nounUser, refs) })

@@ -89,6 +89,33 @@ func (p *past) Users(numbers []id.Number) ([]directory.User, error) {
 	return terms.Each(list, terms.Was.User), err
 }
 
+// UserNames implements [directory.Past].
+func (p *past) UserNames(numbers []id.Number) ([]directory.Named, error) {
+	list, err := p.things(nounUser, numbers)
+	return terms.Each(list, terms.Was.Named), err
+}
+
+// UsersByName implements [directory.Past]. Those who are as they were then, and
+// those who were otherwise, each come in the order of an index; what changed is
+// looked for only among the names that the page can hold.
+func (p *past) UsersByName(q directory.NameQuery) ([]directory.Named, error) {
+	const since = " AND NOT EXISTS (SELECT 1 FROM pasts i WHERE i.tenant = ?1 AND i.kind = ?3 AND i.number = u.number AND i.ended > ?2"
+	list := func(from, to string) ([]directory.Named, error) {
+		page, args := byName(q, to, []any{p.pk, p.rev, kindUser})
+		return all(p.ctx, p.c, scanNamed, "SELECT "+namedColumns+from+page, args...)
+	}
+	same, err := list(" FROM users u WHERE u.tenant = ?1 AND u.created_in <= ?2"+since+")", "")
+	if err != nil {
+		return nil, err
+	}
+	last := ""
+	if len(same) == q.Limit {
+		last = same[q.Limit-1].Name
+	}
+	other, err := list(" FROM pasts u WHERE u.tenant = ?1 AND u.kind = ?3 AND u.created <= ?2 AND u.ended > ?2"+since+" AND i.ended < u.ended)", last)
+	return terms.Merge(same, other, q), err
+}
+
 // Groups implements [directory.Past].
 func (p *past) Groups(numbers []id.Number) ([]directory.Group, error) {
 	list, err := p.things(nounGroup, numbers)

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"database/sql"
 	"errors"
+	"strconv"
 
 	"roster/internal/directory"
 	"roster/internal/id"
@@ -70,6 +71,53 @@ func (r *reader) Users(numbers []id.Number) ([]directory.User, error) {
 	}
 	return all(r.ctx, r.c, scanUser,
 		"SELECT "+userColumns+fromUsers+" AND u.number IN (SELECT value FROM json_each(?)) ORDER BY u.number", r.pk, integers(numbers))
+}
+
+const namedColumns = "u.number, u.name_fold, u.suspended, u.expires"
+
+func scanNamed(row scanner) (directory.Named, error) {
+	var n directory.Named
+	var number, expires int64
+	err := row.Scan(&number, &n.Name, &n.Suspended, &expires)
+	n.Number, n.Expires = id.Number(number), fromMicros(expires)
+	return n, err
+}
+
+// UserNames implements [directory.Reader].
+func (r *reader) UserNames(numbers []id.Number) ([]directory.Named, error) {
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	return all(r.ctx, r.c, scanNamed, "SELECT "+namedColumns+` FROM users u
+ WHERE u.tenant = ? AND u.number IN (SELECT value FROM json_each(?)) ORDER BY u.number`, r.pk, integers(numbers))
+}
+
+// UsersByName implements [directory.Reader].
+func (r *reader) UsersByName(q directory.NameQuery) ([]directory.Named, error) {
+	page, args := byName(q, "", []any{r.pk})
+	return all(r.ctx, r.c, scanNamed, "SELECT "+namedColumns+" FROM users u WHERE u.tenant = ?1"+page, args...)
+}
+
+// byName is the end of a statement, which has bound args, for a page of u by its
+// folded names; those after to, unless empty, are left out. There always is a bound
+// below: without one the plan would look as if it read the tenant.
+func byName(q directory.NameQuery, to string, args []any) (string, []any) {
+	bind := func(v any) string {
+		args = append(args, v)
+		return "?" + strconv.Itoa(len(args))
+	}
+	from, order := q.From, " ORDER BY u.name_fold"
+	if q.Descending {
+		from, to, order = to, from, order+" DESC"
+	}
+	where := " AND u.name_fold >= " + bind(max(from, q.Prefix))
+	if to != "" {
+		where += " AND u.name_fold <= " + bind(to)
+	}
+	if end := prefixEnd(q.Prefix); end != "" {
+		where += " AND u.name_fold < " + bind(end)
+	}
+	return where + order + " LIMIT " + bind(q.Limit), args
 }
 
 // UserNumbers implements [directory.Reader].

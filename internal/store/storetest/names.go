@@ -380,6 +380,25 @@ var names1 = []testCase{
 				w.same(fmt.Sprintf("groups of %+v in pages of %d", c.filter, limit), groups, c.want)
 			}
 		}
+		for prefix, want := range map[string][]string{"": {"an%", "anna", "anton", "bob", "zoe", "änne"}, "an": {"an%", "anna", "anton"}, "ä": {"änne"}, "\U0010ffff": nil, "bob\x00": nil, "\xff": nil} {
+			for _, past := range []bool{false, true} {
+				named := get(w, t, func(r directory.Reader) ([]directory.Named, error) {
+					if past {
+						p, err := r.AsOf(12)
+						if err != nil {
+							return nil, err
+						}
+						return p.UsersByName(directory.NameQuery{Prefix: prefix, Limit: 100})
+					}
+					return r.UsersByName(directory.NameQuery{Prefix: prefix, Limit: 100})
+				})
+				var names []string
+				for _, n := range named {
+					names = append(names, n.Name)
+				}
+				w.same(fmt.Sprintf("names that begin with %q, past %v", prefix, past), names, want)
+			}
+		}
 		some := get(w, t, func(r directory.Reader) ([]directory.User, error) { return r.Users([]id.Number{5, 99, 2, 5}) })
 		if len(some) != 2 || some[0].Number != 2 || some[1].Number != 5 {
 			w.Errorf("Users of 5, 99, 2 and 5 is %v", some)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"pgregory.net/rapid"
@@ -184,6 +185,9 @@ func (m moment) compareThen(p directory.Past, at time.Time, most id.Number) erro
 			return fmt.Errorf("user %d is %+v, want %+v", u.Number, u, was)
 		}
 	}
+	if err := m.compareNames(p, userNumbers); err != nil {
+		return err
+	}
 	groups, err := p.Groups(groupNumbers)
 	if err != nil {
 		return err
@@ -273,6 +277,42 @@ func (m moment) compareThen(p directory.Past, at time.Time, most id.Number) erro
 		if len(want) > 1 {
 			if got, err := p.MembersOf(g, at, want[0], 1); err != nil || !slices.Equal(got, want[1:2]) {
 				return fmt.Errorf("MembersOf %d after %d is %v, %v", g, want[0], got, err)
+			}
+		}
+	}
+	return nil
+}
+
+// compareNames asks for users by their numbers and by their names, in pages of
+// every size both ways round.
+func (m moment) compareNames(p directory.Past, numbers []id.Number) error {
+	var all []directory.Named
+	for _, n := range slices.Sorted(maps.Keys(m.users)) {
+		u := m.users[n]
+		all = append(all, directory.Named{Number: n, Name: directory.FoldName(u.Name), Suspended: u.Suspended, Expires: u.Expires})
+	}
+	if got, err := p.UserNames(numbers); err != nil || !slices.Equal(got, all) {
+		return fmt.Errorf("UserNames of %v is %+v, %v; want %+v", numbers, got, err, all)
+	}
+	for _, prefix := range []string{"", "u1", "v"} {
+		for _, descending := range []bool{false, true} {
+			want := slices.DeleteFunc(slices.Clone(all), func(n directory.Named) bool { return !strings.HasPrefix(n.Name, prefix) })
+			slices.SortFunc(want, func(a, b directory.Named) int { return strings.Compare(a.Name, b.Name) })
+			if descending {
+				slices.Reverse(want)
+			}
+			for from := range len(want) + 1 {
+				for limit := range len(want) + 2 {
+					q := directory.NameQuery{Prefix: prefix, Descending: descending, Limit: limit + 1}
+					rest := want
+					if from > 0 {
+						q.From, rest = want[from-1].Name, want[from-1:]
+					}
+					got, err := p.UsersByName(q)
+					if err != nil || !slices.Equal(got, rest[:min(len(rest), q.Limit)]) {
+						return fmt.Errorf("the users of %+v are %+v, %v; of %+v", q, got, err, rest)
+					}
+				}
 			}
 		}
 	}
@@ -387,6 +427,9 @@ var past = []testCase{
 				}
 				if err := compareAt(r, history); err != nil {
 					return err
+				}
+				if err := now.compareNames(r, []id.Number{1, 2, 3, 4, 5}); err != nil {
+					return fmt.Errorf("now: %w", err)
 				}
 				return now.comparePeriods(r, history)
 			})

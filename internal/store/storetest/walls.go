@@ -113,7 +113,11 @@ var walls = []testCase{
 			"Shape":    {own: func(r directory.Reader) (any, error) { return r.Shape() }},
 			"User": {func(r directory.Reader) (any, error) { return r.User(directory.ByUser(b.ann.ID)) },
 				func(r directory.Reader) (any, error) { return r.User(directory.ByCode(b.ann.Code)) }},
-			"Users": {own: func(r directory.Reader) (any, error) { return r.Users([]id.Number{1, 2}) }},
+			"Users":     {own: func(r directory.Reader) (any, error) { return r.Users([]id.Number{1, 2}) }},
+			"UserNames": {own: func(r directory.Reader) (any, error) { return r.UserNames([]id.Number{1, 2}) }},
+			"UsersByName": {own: func(r directory.Reader) (any, error) {
+				return r.UsersByName(directory.NameQuery{Limit: 100})
+			}},
 			"UserNumbers": {func(r directory.Reader) (any, error) {
 				return r.UserNumbers([]directory.Ref{directory.ByExternal("ldap", "a"), directory.ByName("ann"), directory.ByEmail("bob@example.com"), directory.ByUser(b.ann.ID), directory.ByPerson(b.ann.PersonCode)})
 			}, func(r directory.Reader) (any, error) {
@@ -169,7 +173,8 @@ var walls = []testCase{
 				y, err2 := p.Memberships(directory.MembershipQuery{Member: 1, Limit: 100, At: start})
 				z, err3 := p.Users([]id.Number{1, 2})
 				v, err4 := p.MembersOf(2, start, 0, 100)
-				return []any{x, y, z, v}, errors.Join(err, err2, err3, err4)
+				n, err5 := p.UsersByName(directory.NameQuery{Limit: 100})
+				return []any{x, y, z, v, n}, errors.Join(err, err2, err3, err4, err5)
 			}, func(r directory.Reader) (any, error) {
 				p, err := r.AsOf(1)
 				if err != nil {
@@ -224,7 +229,7 @@ var walls = []testCase{
 		}
 		// What a must say of its own, so that no question is idle. These counts
 		// would be larger if b's were among them.
-		length := map[string]int{"Users": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Visits": 1, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
+		length := map[string]int{"Users": 2, "UserNames": 2, "UsersByName": 2, "ListUsers": 2, "Groups": 2, "ListGroups": 2, "Standing": 3, "MembershipsOf": 2, "CountUsers": 2, "Checks": 2, "Climb": 3, "Periods": 1, "MembersOf": 2, "GroupsOf": 2, "Placements": 4, "Visits": 1, "Granting": 1, "Joining": 1, "SignIns": 1, "FindUsers": 2, "FindGroups": 2, "CountMembers": 2, "Credentials": 1, "Authors": 1}
 		length["Edges"], length["Log"], length["UsersAt"], length["GroupsAt"], length["EndedIn"], length["Descend"], length["Dated"] = 3, 5, 2, 2, 1, 1, 1
 		readers := reflect.TypeFor[directory.Reader]()
 		for i := range readers.NumMethod() {

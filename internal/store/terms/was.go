@@ -1,6 +1,8 @@
 package terms
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"roster/internal/directory"
@@ -27,6 +29,24 @@ func (w Was) User() directory.User {
 // Group returns the group that was so.
 func (w Was) Group() directory.Group {
 	return directory.Group{ID: w.ID, Number: w.Number, Code: w.Code, Name: w.Name}
+}
+
+// Named returns the user that was so, by its folded name.
+func (w Was) Named() directory.Named {
+	return directory.Named{Number: w.Number, Name: directory.FoldName(w.Name), Suspended: w.Suspended, Expires: w.Expires}
+}
+
+// Merge puts two lists by name, of users who are not in both, into one of at most
+// limit.
+func Merge(a, b []directory.Named, q directory.NameQuery) []directory.Named {
+	all := append(a, b...)
+	slices.SortFunc(all, func(a, b directory.Named) int {
+		if q.Descending {
+			a, b = b, a
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return all[:min(len(all), q.Limit)]
 }
 
 // Each returns what each was, [Was.User] or [Was.Group], in order.
