@@ -26,7 +26,8 @@ const (
 // Arrange filters and sorts a list of memberships. The zero Arrange does
 // neither. All pages of an arranged list are cut from one arrangement of the
 // snapshot that the first was of, which is kept for a while: it is made once, in
-// the time that the list is long, and a page costs the same wherever it is.
+// the time that the list is long, and a page costs the same wherever it is. A page
+// by name of the members of a large group costs the same without: see walk.go.
 type Arrange struct {
 	Sort       SortBy // by place if zero
 	NamePrefix string // folded
@@ -35,7 +36,7 @@ type Arrange struct {
 
 func (a Arrange) isZero() bool { return a == Arrange{} }
 
-// MaxArranged is how long a list may be that is to be arranged.
+// MaxArranged is how long a list may be that has to be arranged.
 const MaxArranged = 1_000_000
 
 // longList is MaxArranged, but for tests.
@@ -122,32 +123,11 @@ func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
 	if list, ok := kept.get(key); keep && ok {
 		return list.edges, nil
 	}
-	list, err := t.whole(of, in)
+	entries, err := t.entries(of, in)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := t.entries(list, of.Group == 0, in.Arrange)
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		c := 0
-		switch in.Sort {
-		case ByTitle:
-			c = strings.Compare(a.name, b.name)
-		case ByStatus:
-			c = cmp.Compare(b.holds, a.holds)
-		case ByAdded:
-			c = a.added.Compare(b.added)
-		}
-		if c == 0 {
-			c = cmp.Compare(a.place(), b.place())
-		}
-		if in.Descending {
-			return -c
-		}
-		return c
-	})
+	slices.SortFunc(entries, in.compare)
 	if in.Sort == ByAdded { // who was not added comes last either way
 		slices.SortStableFunc(entries, func(a, b entry) int {
 			zero := map[bool]int{true: 1}
@@ -164,49 +144,82 @@ func (t then) arranged(of Edge, in ListMembers) ([]Edge, error) {
 	return edges, nil
 }
 
-// arrangedPage is a page of an arranged list; After counts the entries before it,
-// but see [ListMembers].
+// compare is the order of a list, but for those who were not added.
+func (in ListMembers) compare(a, b entry) int {
+	c := 0
+	switch in.Sort {
+	case ByTitle:
+		c = strings.Compare(a.name, b.name)
+	case ByStatus:
+		if a.holds != b.holds {
+			c = 1
+			if a.holds {
+				c = -1
+			}
+		}
+	case ByAdded:
+		c = a.added.Compare(b.added)
+	}
+	if c == 0 {
+		c = cmp.Compare(a.place(), b.place())
+	}
+	if in.Descending {
+		return -c
+	}
+	return c
+}
+
+// arrangedPage is a page of a list that is filtered or sorted. After counts the
+// entries before it, or says whom it comes after: see [walked], and [ListMembers].
 func (t then) arrangedPage(of Edge, in ListMembers) (Found[MemberOf], error) {
+	out, done, err := t.walk(of, in)
+	if done || err != nil {
+		return out, err
+	}
 	list, err := t.arranged(of, in)
 	if err != nil {
 		return Found[MemberOf]{}, err
 	}
 	after, bounded := in.After, t.l.p.Within != nil
-	if bounded {
+	if _, walked := in.last(of.Group); walked || bounded {
 		if after, err = in.passed(of, list); err != nil {
 			return Found[MemberOf]{}, err
 		}
 	}
 	from := min(max(after, 0), int64(len(list)))
 	page := list[from:min(from+int64(in.limit()), int64(len(list)))]
-	out := Found[MemberOf]{At: t.When, Total: int64(len(list))}
+	out = Found[MemberOf]{At: t.When, Total: int64(len(list))}
 	if end := from + int64(len(page)); end < int64(len(list)) {
 		if out.Next = end; bounded {
 			out.Next = in.place(of, page[len(page)-1])
 		}
 	}
-	if in.Transitive {
+	if in.Transitive || of.Group != 0 {
 		t.continued(out.Next) // should the arrangement have to be made again
 	}
+	out.Items, err = t.items(page, of, in)
+	return out, err
+}
+
+// items looks up what a page shows.
+func (t then) items(page []Edge, of Edge, in ListMembers) ([]MemberOf, error) {
 	if in.Transitive {
-		out.Items, err = t.describe(page, of.Group == 0, in.Sort == ByAdded)
-		return out, err
+		return t.describe(page, of.Group == 0, in.Sort == ByAdded)
 	}
-	standing, err := t.l.authored(t.Standing(page))
+	list, err := t.l.authored(t.Standing(page))
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	byEdge := make(map[Edge]Membership, len(standing))
-	for _, m := range standing {
+	byEdge := make(map[Edge]Membership, len(list))
+	for _, m := range list {
 		byEdge[m.Edge] = m
 	}
-	items := make([]Membership, len(page))
+	memberships := make([]Membership, len(page))
 	for i, e := range page {
-		items[i] = byEdge[e]
+		memberships[i] = byEdge[e]
 	}
-	described, err := t.describeAll(Found[Membership]{Items: items}, of.Group == 0)
-	out.Items = described.Items
-	return out, err
+	described, err := t.describeAll(Found[Membership]{Items: memberships}, of.Group == 0)
+	return described.Items, err
 }
 
 // total counts a list, if that is asked for and nothing else does.
@@ -222,7 +235,7 @@ type entry struct {
 	Edge
 	name  string
 	added time.Time
-	holds int
+	holds bool
 	of    bool // the groups of a member are listed
 }
 
@@ -235,6 +248,39 @@ func (e entry) place() int64 {
 
 // arrangePage is how many things are read at a time.
 const arrangePage = 10_000
+
+// entries are the lines of a list, filtered, with what it is sorted by.
+func (t then) entries(of Edge, in ListMembers) ([]entry, error) {
+	l, indexed := t.listing(of, in)
+	if indexed && in.Sort != ByAdded {
+		return l.entries()
+	}
+	list, err := t.whole(of, in)
+	if err != nil {
+		return nil, err
+	}
+	active := true
+	if of.Group == 0 && in.Standing {
+		if active, err = t.active(of.Member); err != nil {
+			return nil, err
+		}
+	}
+	entries := make([]entry, len(list))
+	for i, m := range list {
+		entries[i] = entry{Edge: m.Edge, added: m.AddedAt, holds: active && m.HoldsAt(t.Time), of: of.Group == 0}
+	}
+	if in.named() || in.Standing { // which tells of users whether they are active
+		if entries, err = t.named(entries); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(entries, func(e entry) bool {
+		return !strings.HasPrefix(e.name, in.NamePrefix) || in.Holds != nil && *in.Holds != e.holds
+	}), nil
+}
+
+// named reports whether names have a part in the arrangement.
+func (a Arrange) named() bool { return a.Sort == ByTitle || a.NamePrefix != "" }
 
 // whole reads all of a list, as memberships that are zero where somebody is in
 // through groups alone.
@@ -269,11 +315,18 @@ func (t then) whole(of Edge, in ListMembers) ([]Membership, error) {
 		return nil, err
 	}
 	for chunk := range slices.Chunk(numbers, arrangePage) {
-		part, err := t.stood(joined(of, chunk))
-		if err != nil {
-			return nil, err
+		edges := joined(of, chunk)
+		if in.Sort == ByAdded {
+			part, err := t.stood(edges)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, part...)
+			continue
 		}
-		all = append(all, part...)
+		for _, e := range edges {
+			all = append(all, Membership{Edge: e})
+		}
 	}
 	return all, nil
 }
@@ -311,6 +364,60 @@ func (t then) stood(edges []Edge) ([]Membership, error) {
 	return all, nil
 }
 
+// named gives entries their names, and leaves out whom there is not. A membership
+// of a user who is not active does not hold.
+func (t then) named(entries []entry) ([]entry, error) {
+	kept := entries[:0]
+	for chunk := range slices.Chunk(entries, arrangePage) {
+		var users, groups []id.Number
+		for _, e := range chunk {
+			if u, ok := e.Member.User(); ok && !e.of {
+				users = append(users, u)
+			} else {
+				groups = append(groups, e.group())
+			}
+		}
+		named, err := t.UserNames(users)
+		if err != nil {
+			return nil, err
+		}
+		list, err := t.Groups(groups)
+		if err != nil {
+			return nil, err
+		}
+		byUser, byGroup := make(map[id.Number]Named, len(named)), make(map[id.Number]string, len(list))
+		for _, n := range named {
+			byUser[n.Number] = n
+		}
+		for _, g := range list {
+			byGroup[g.Number] = FoldName(g.Name)
+		}
+		for _, e := range chunk {
+			var there bool
+			if u, ok := e.Member.User(); ok && !e.of {
+				var n Named
+				n, there = byUser[u]
+				e.name, e.holds = n.Name, e.holds && n.ActiveAt(t.Time)
+			} else {
+				e.name, there = byGroup[e.group()]
+			}
+			if there {
+				kept = append(kept, e)
+			}
+		}
+	}
+	return kept, nil
+}
+
+// group is the group on the far side.
+func (e entry) group() id.Number {
+	if e.of {
+		return e.Group
+	}
+	g, _ := e.Member.Group()
+	return g
+}
+
 var errLongList = &Error{Kind: TooLarge, Code: "list.large", Detail: "A list of more than 1,000,000 cannot be sorted or filtered."}
 
 // through returns all that a list holds, directly and through groups: who is in
@@ -346,46 +453,16 @@ func (t then) through(of Edge) ([]id.Number, error) {
 	return list.numbers, nil
 }
 
-// entries looks up what a list is sorted by, and leaves out what it is not to hold.
-func (t then) entries(list []Membership, of bool, a Arrange) ([]entry, error) {
-	entries := make([]entry, 0, len(list))
-	for chunk := range slices.Chunk(list, arrangePage) {
-		described, err := t.describeAll(Found[Membership]{Items: chunk}, of)
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range described.Items {
-			e := entry{Edge: m.Membership.Edge, added: m.Membership.AddedAt, of: of}
-			if m.User != nil {
-				e.name = FoldName(m.User.Name)
-			} else {
-				e.name = FoldName(m.Group.Name)
-			}
-			if m.Holds {
-				e.holds = 1
-			}
-			if strings.HasPrefix(e.name, a.NamePrefix) && (a.Holds == nil || *a.Holds == m.Holds) {
-				entries = append(entries, e)
-			}
-		}
-	}
-	return entries, nil
-}
-
 // count is how many entries a list has in all.
 func (t then) count(of Edge, in ListMembers) (int64, error) {
 	if t.l.p.Within != nil {
 		return t.countVisible(of, in)
 	}
+	if l, ok := t.listing(of, in); ok {
+		return int64(l.users + len(l.groups)), nil
+	}
 	if t.st != nil && !in.Standing {
 		now := t.Time.UnixMicro()
-		if of.Group != 0 {
-			n := t.st.Count(of.Group, now, in.Transitive)
-			if !in.Transitive {
-				n += len(t.st.Subgroups(of.Group, now, false))
-			}
-			return int64(n), nil
-		}
 		if u, ok := of.Member.User(); ok {
 			return int64(len(t.st.Groups(u, now, in.Transitive))), nil
 		}

@@ -1,6 +1,13 @@
 package directory
 
-import "testing"
+import (
+	"testing"
+
+	"roster/internal/id"
+)
+
+// InMemory reports whether the index answers for a tenant.
+func (d *Directory) InMemory(t id.Tenant) bool { return d.memory().index.Get(t) != nil }
 
 // LongList makes lists of more than n too long to be kept, for one test.
 func LongList(t *testing.T, n int) {
@@ -21,4 +28,12 @@ func MaxCompared(t interface{ Cleanup(func()) }, n int) {
 	old := maxCompared
 	maxCompared = n
 	t.Cleanup(func() { maxCompared = old })
+}
+
+// MostWalked has a page read no more than n names before its list is arranged, in
+// the same way.
+func MostWalked(t interface{ Cleanup(func()) }, n int) {
+	old := mostWalked
+	mostWalked = n
+	t.Cleanup(func() { mostWalked = old })
 }

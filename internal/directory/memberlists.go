@@ -189,7 +189,9 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 
 // indexed reports whether the index has a part in the answer. The order of joining
 // is for the rows of the present alone.
-func (in ListMembers) indexed() bool { return (in.Transitive || in.Count) && !in.Joining }
+func (in ListMembers) indexed() bool {
+	return (in.Transitive || in.Count || !in.Arrange.isZero()) && !in.Joining
+}
 
 // query completes a query for memberships with the page asked for.
 func (in ListMembers) query(q MembershipQuery) MembershipQuery {

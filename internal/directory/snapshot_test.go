@@ -20,12 +20,13 @@ import (
 )
 
 // A countedStore counts how often its rows are asked for what is reached through
-// groups.
+// groups, and of how many users the name is read.
 type countedStore struct {
 	directory.Store
 	cold   bool        // so that no tenant can be read into memory
 	unread atomic.Bool // while the log cannot be read
 	asked  atomic.Int64
+	names  atomic.Int64
 
 	// between is called, once, when a View has begun and before it goes on; after,
 	// once, when an Update is durable and before anybody is told.
@@ -97,6 +98,12 @@ func (r countedReader) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) 
 func (r countedReader) Checks(of []directory.Edge, at time.Time) ([]directory.Edge, error) {
 	return r.p.Checks(of, at)
 }
+func (r countedReader) UserNames(numbers []id.Number) ([]directory.Named, error) {
+	return r.p.UserNames(numbers)
+}
+func (r countedReader) UsersByName(q directory.NameQuery) ([]directory.Named, error) {
+	return r.p.UsersByName(q)
+}
 func (r countedReader) AsOf(rev directory.Revision) (directory.Past, error) {
 	past, err := r.Reader.AsOf(rev)
 	return countedPast{past, r.p.s}, err
@@ -124,6 +131,17 @@ func (p countedPast) GroupsOf(m id.Member, at time.Time) ([]id.Number, error) {
 func (p countedPast) Checks(of []directory.Edge, at time.Time) ([]directory.Edge, error) {
 	p.s.asked.Add(1)
 	return p.Past.Checks(of, at)
+}
+
+func (p countedPast) UserNames(numbers []id.Number) ([]directory.Named, error) {
+	return p.counted(p.Past.UserNames(numbers))
+}
+func (p countedPast) UsersByName(q directory.NameQuery) ([]directory.Named, error) {
+	return p.counted(p.Past.UsersByName(q))
+}
+func (p countedPast) counted(list []directory.Named, err error) ([]directory.Named, error) {
+	p.s.names.Add(int64(len(list)))
+	return list, err
 }
 
 // crew is a tenant with a group whose users are in through others, and one of

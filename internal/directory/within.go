@@ -355,7 +355,8 @@ func (in ListMembers) passed(of Edge, list []Edge) (int64, error) {
 	if in.After <= 0 {
 		return 0, nil
 	}
-	i := slices.IndexFunc(list, func(e Edge) bool { return in.place(of, e) == in.After })
+	last, walked := in.last(of.Group)
+	i := slices.IndexFunc(list, func(e Edge) bool { return walked && e == last || in.place(of, e) == in.After })
 	if i < 0 {
 		return 0, errPassed
 	}
