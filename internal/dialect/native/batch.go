@@ -130,6 +130,9 @@ func (in manyJSON) batch() (b directory.Batch, err error) {
 	if b.Mode, err = parseMode(in.Mode); err != nil {
 		return b, err
 	}
+	if in.Operations == nil { // a batch that forgot what to do is no success
+		return b, invalid("operations.missing", "operations", "A batch names its operations, be they none.")
+	}
 	for i, o := range in.Operations {
 		run, err := o.run()
 		if err != nil {

@@ -3,6 +3,7 @@ package native
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,13 +26,19 @@ import (
 
 func parse(t testing.TB, b []byte) map[string]any {
 	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	var v map[string]any
-	if err := d.Decode(&v); err != nil {
+	v, err := object(b)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// object reads a JSON object, and keeps the digits of its numbers.
+func object(b []byte) (v map[string]any, err error) {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	err = d.Decode(&v)
+	return v, err
 }
 
 // document is the served description, with its references followed.
@@ -330,7 +337,7 @@ func held(t *testing.T, d document, seen map[string]bool) func(dialect.Deps) dia
 					row = found.Body.String()
 					seen[row+" "+strconv.Itoa(rec.Code)] = true
 				}
-				for _, fault := range d.keeps(row, request, rec) {
+				for _, fault := range d.keeps(row, r, request, rec) {
 					t.Errorf("%s %s → %d: %s", r.Method, r.URL, rec.Code, fault)
 				}
 			})
@@ -341,7 +348,7 @@ func held(t *testing.T, d document, seen map[string]bool) func(dialect.Deps) dia
 
 // keeps returns how an exchange departs from the description of its operation;
 // one without an operation is answered with a problem.
-func (d document) keeps(row string, request []byte, answer *httptest.ResponseRecorder) []string {
+func (d document) keeps(row string, r *http.Request, request []byte, answer *httptest.ResponseRecorder) []string {
 	var declared any
 	status := strconv.Itoa(answer.Code)
 	if row == "" {
@@ -356,25 +363,20 @@ func (d document) keeps(row string, request []byte, answer *httptest.ResponseRec
 		if declared, ok = d.get(operation, "responses", status); !ok {
 			return []string{"the status is not declared"}
 		}
-		if schema, ok := d.get(operation, "requestBody", "content", "application/json", "schema"); ok && answer.Code < 300 && len(request) > 0 {
-			var v any
-			dec := json.NewDecoder(bytes.NewReader(request))
-			dec.UseNumber()
-			if err := dec.Decode(&v); err != nil {
-				return []string{err.Error()}
-			}
-			if faults := d.check(schema, v, "request"); len(faults) > 0 {
+		if schema, ok := d.get(operation, "requestBody", "content", wire.MediaType(r), "schema"); ok && answer.Code < 300 && wire.MediaType(r) != yamlType {
+			if faults := d.checkEach(schema, request, "request"); len(faults) > 0 {
 				return faults
 			}
 		}
 	}
 	var faults []string
+	media, _, _ := mime.ParseMediaType(answer.Header().Get("Content-Type"))
 	headers, _ := d.get(declared, "headers")
 	named, _ := headers.(map[string]any)
 	for _, name := range []string{"ETag", "Location", headerRevision, headerReplayed, "Retry-After", "WWW-Authenticate", "Allow"} {
 		value, present := answer.Header()[http.CanonicalHeaderKey(name)]
 		header, ok := named[name]
-		optional := name == headerReplayed
+		optional := name == headerReplayed || media == ndjson
 		switch {
 		case present && !ok:
 			faults = append(faults, name+" is not declared")
@@ -396,19 +398,28 @@ func (d document) keeps(row string, request []byte, answer *httptest.ResponseRec
 		}
 		return faults
 	}
-	media, _, _ := mime.ParseMediaType(answer.Header().Get("Content-Type"))
 	schema, ok := d.get(content, media, "schema")
 	if !ok {
 		return append(faults, "the media type "+media+" is not declared")
 	}
-	var v any
-	dec := json.NewDecoder(bytes.NewReader(answer.Body.Bytes()))
-	dec.UseNumber()
-	if err := dec.Decode(&v); err != nil {
-		return append(faults, err.Error())
-	}
-	if p, ok := v.(map[string]any); ok && media == "application/problem+json" && p["status"] != json.Number(status) {
+	if p, _ := object(answer.Body.Bytes()); media == "application/problem+json" && p["status"] != json.Number(status) {
 		faults = append(faults, "the problem says another status than the answer")
 	}
-	return append(faults, d.check(schema, v, "answer")...)
+	return append(faults, d.checkEach(schema, answer.Body.Bytes(), "answer")...)
+}
+
+// checkEach is check for every value in a text, such as the lines of a stream.
+func (d document) checkEach(schema any, text []byte, where string) (faults []string) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	for {
+		var v any
+		switch err := dec.Decode(&v); {
+		case errors.Is(err, io.EOF):
+			return faults
+		case err != nil:
+			return append(faults, err.Error())
+		}
+		faults = append(faults, d.check(schema, v, where)...)
+	}
 }
