@@ -44,7 +44,8 @@ type MemberPair struct {
 }
 
 // Require is a condition: that a user is, or is not, in a group, directly or
-// through groups; or, with a Version instead, that the group is at it.
+// through groups; or, with a Version instead, that the group is at it, which who
+// comes and goes leaves as it is.
 type Require struct {
 	User    string `json:"user,omitempty"`
 	Group   string `json:"group"`
