@@ -24,13 +24,14 @@ type Record struct {
 	Changes []Change `json:"changes"`
 }
 
-// Change is a change of the User, Group or Credential that it names, or else of
-// the tenant; or of Members of the Group. All are named as they were called then.
+// Change is a change of the User, Group, Credential or Tenant that it names, or of
+// Members of the Group. All are named as they were called then.
 type Change struct {
 	Kind       string          `json:"kind"` // such as "members.added"
 	User       *Name           `json:"user,omitempty"`
 	Group      *Name           `json:"group,omitempty"`
 	Credential string          `json:"credential,omitempty"`
+	Tenant     string          `json:"tenant,omitempty"`
 	Count      int             `json:"count,omitempty"` // of the members, also those that are not told
 	Members    []ChangedMember `json:"members,omitempty"`
 	Standing   *Standing       `json:"standing,omitempty"` // of those added or updated
@@ -68,8 +69,8 @@ type ChangeFilter struct {
 	PageSize    int // as in [UserFilter]
 }
 
-// Changes yields who did what, the newest first.
-func (t *Tenant) Changes(ctx context.Context, f ChangeFilter) iter.Seq2[Record, error] {
+// query is the filter as the server reads it.
+func (f ChangeFilter) query() url.Values {
 	q := inPagesOf(f.PageSize)
 	for name, value := range map[string]string{
 		"from": string(f.From), "to": string(f.To), "by_user": f.ByUser, "by_key": f.ByKey, "by_name": f.ByName,
@@ -82,11 +83,29 @@ func (t *Tenant) Changes(ctx context.Context, f ChangeFilter) iter.Seq2[Record, 
 	if f.OldestFirst {
 		q.Set("sort", "revision")
 	}
-	return pages[Record](ctx, t.c, t.path+"/changes", q)
+	return q
+}
+
+// Changes yields who did what in the tenant, the newest first.
+func (t *Tenant) Changes(ctx context.Context, f ChangeFilter) iter.Seq2[Record, error] {
+	return pages[Record](ctx, t.c, t.path+"/changes", f.query())
 }
 
 // Commit yields everything that one commit did, in records that go on from one
 // to the next.
 func (t *Tenant) Commit(ctx context.Context, revision uint64) iter.Seq2[Record, error] {
 	return pages[Record](ctx, t.c, t.path+"/changes/"+strconv.FormatUint(revision, 10), url.Values{})
+}
+
+// Changes yields who did what outside of tenants, the newest first: who made and
+// deleted tenants, and what was done to users and keys of the platform. It needs a
+// key of the platform. From and To are of the platform's own revisions.
+func (c *Client) Changes(ctx context.Context, f ChangeFilter) iter.Seq2[Record, error] {
+	return pages[Record](ctx, c, "/changes", f.query())
+}
+
+// Commit yields everything that one commit outside of tenants did, as
+// [Tenant.Commit] does for one of a tenant.
+func (c *Client) Commit(ctx context.Context, revision uint64) iter.Seq2[Record, error] {
+	return pages[Record](ctx, c, "/changes/"+strconv.FormatUint(revision, 10), url.Values{})
 }

@@ -305,6 +305,26 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestThePlatformsLogTellsWhoMadeTenants(t *testing.T) {
+	base := serve(t, nil)
+	acme(t, base)
+	c := dial(t, base, platformKey)
+	var revision uint64
+	for r, err := range c.Changes(t.Context(), client.ChangeFilter{Kinds: []string{"tenant.created"}}) {
+		if must(r, err)(t); r.Changes[0].Tenant == "" || string(r.Changes[0].After["name"]) != `"acme"` {
+			t.Errorf("the making of a tenant is told as %+v", r.Changes)
+		}
+		revision = r.Revision
+	}
+	n := 0
+	for r, err := range c.Commit(t.Context(), revision) {
+		n += must(r, err)(t).Count
+	}
+	if n != 1 {
+		t.Errorf("commit %d did %d things", revision, n)
+	}
+}
+
 func TestAKeyIsBoundedToGroups(t *testing.T) {
 	base := serve(t, nil)
 	_, tenant := acme(t, base)

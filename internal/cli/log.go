@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,17 +18,26 @@ import (
 	"roster/client"
 )
 
+// changeLog is a tenant's log, or the platform's.
+type changeLog interface {
+	Changes(context.Context, client.ChangeFilter) iter.Seq2[client.Record, error]
+	Commit(context.Context, uint64) iter.Seq2[client.Record, error]
+}
+
 func logCommand() *cobra.Command {
 	r := &remote{}
 	var pg paging
 	var f client.ChangeFilter
 	var from, to then
+	var platform bool
 	cmd := &cobra.Command{
 		Use:   "log [REVISION]",
 		Short: "Show who did what",
 		Long: `Show who did what, the newest first: every change of users,
 groups and memberships, with everybody named as they were
 called then. With a revision, show everything that it did.
+With --platform, show who made and deleted tenants, and what
+was done to users and keys of the platform.
 ` + refsHelp,
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,23 +48,31 @@ called then. With a revision, show everything that it did.
 					*name = ref(*name)
 				}
 			}
-			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
-				list := t.Changes(ctx, f)
-				whole := len(args) > 0
+			whole := len(args) > 0
+			show := func(ctx context.Context, c *call, of changeLog) error {
+				list := of.Changes(ctx, f)
 				if whole {
 					revision, err := strconv.ParseUint(args[0], 10, 63)
 					if err != nil || revision == 0 {
 						return fmt.Errorf("%q is no revision: they are numbers from 1", args[0])
 					}
-					list = t.Commit(ctx, revision)
+					list = of.Commit(ctx, revision)
 					pg.all = true
 				}
-				return printEach(c.printer, &pg, list, func(r client.Record) { printRecord(c.w, r, whole) }, func() error { return nil })
-			})
+				return printEach(c.printer, &pg, list, func(r client.Record) { printRecord(c.w, r, whole, platform) }, func() error { return nil })
+			}
+			if platform {
+				if r.tenant != "" {
+					return errors.New("--platform is not of a tenant; leave out --tenant")
+				}
+				return r.ask(cmd, func(ctx context.Context, c *call) error { return show(ctx, c, c.client) })
+			}
+			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error { return show(ctx, c, t) })
 		},
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
+	fl.BoolVar(&platform, "platform", false, "of the platform itself; needs a key of the platform")
 	fl.StringVar(&f.User, "user", "", "what was done to this `USER`")
 	fl.StringVar(&f.Group, "group", "", "what was done to this `GROUP` and its members")
 	fl.StringVar(&f.ByName, "by", "", "what the key, or other actor, of this `NAME` did")
@@ -73,7 +93,7 @@ const namesShown = 3
 
 // printRecord prints a line for a record, and below it one for each change, or for
 // each member of it if all of them are to be shown.
-func printRecord(w io.Writer, r client.Record, whole bool) {
+func printRecord(w io.Writer, r client.Record, whole, platform bool) {
 	by := r.By.Name
 	if r.ActingFor != nil {
 		by += " for " + called(r.ActingFor, nil)
@@ -101,7 +121,11 @@ func printRecord(w io.Writer, r client.Record, whole bool) {
 		}
 	}
 	if told < r.Count && !whole {
-		fmt.Fprintf(w, "  roster log %d shows all of it\n", r.Revision)
+		more := ""
+		if platform {
+			more = "--platform "
+		}
+		fmt.Fprintf(w, "  roster log %s%d shows all of it\n", more, r.Revision)
 	}
 }
 
@@ -145,17 +169,18 @@ func describeChange(c client.Change) string {
 		}
 		return s + " " + verb[1] + " " + strings.TrimPrefix(called(nil, c.Group), "group ") + describeStanding(c.Standing)
 	case c.Credential != "":
-		name := text(c.After["name"])
-		if name == "" {
-			name = text(c.Before["name"])
-		}
-		return strings.TrimSpace(done+" credential "+name) + " " + c.Credential
+		return strings.TrimSpace(done+" credential "+named(c)) + " " + c.Credential
 	case c.Group != nil:
 		return done + " " + called(nil, c.Group) + describeFields(c)
 	case c.User != nil:
 		return done + " user " + called(c.User, nil) + describeFields(c)
 	}
-	return done + " the " + noun + describeFields(c)
+	return strings.TrimSpace(done+" the "+noun+" "+named(c)) + describeFields(c)
+}
+
+// named is what a change says that its thing is called, or was.
+func named(c client.Change) string {
+	return cmp.Or(text(c.After["name"]), text(c.Before["name"]))
 }
 
 func describeStanding(s *client.Standing) string {

@@ -90,13 +90,18 @@ var errNoCommit = &Error{Kind: Stale, Code: "revision.ahead", Field: "revision",
 // and names there are. It needs [ReadAll], and what was done to credentials is
 // told to who holds [ManageKeys] alone.
 //
+// The platform's own log, which a principal of the platform asks for outside of
+// any tenant, needs [Platform]. It tells who made and deleted tenants, by name and
+// title, and what was done to the platform's own users and credentials; what was
+// done in a tenant is in that one's log.
+//
 // It refuses a principal that is bounded to part of the tenant: revisions that
 // are missing, and how many members a change had, tell of the rest.
 func (d *Directory) Changes(ctx context.Context, p Principal, in ListChanges) (Answer[Found[Record]], error) {
 	if err := in.check(); err != nil {
 		return Answer[Found[Record]]{}, err
 	}
-	return view(ctx, d, p, ReadAll, func(l *look) (Found[Record], error) {
+	return view(ctx, d, p, p.logged(), func(l *look) (Found[Record], error) {
 		f, err := l.filterLog(in)
 		if err != nil {
 			return Found[Record]{}, err
@@ -125,7 +130,7 @@ type ListCommit struct {
 // that is on the page. It needs what [Directory.Changes] does, and refuses whom
 // that refuses.
 func (d *Directory) Commit(ctx context.Context, p Principal, in ListCommit) (Answer[Found[Record]], error) {
-	return view(ctx, d, p, ReadAll, func(l *look) (Found[Record], error) {
+	return view(ctx, d, p, p.logged(), func(l *look) (Found[Record], error) {
 		f, err := l.filterLog(ListChanges{})
 		if err != nil {
 			return Found[Record]{}, err
@@ -166,6 +171,14 @@ func (d *Directory) Commit(ctx context.Context, p Principal, in ListCommit) (Ans
 		records, err := l.tell(shown)
 		return Found[Record]{Items: records, Next: next}, err
 	})
+}
+
+// logged is what the log needs.
+func (p Principal) logged() Grants {
+	if p.Tenant.IsZero() {
+		return Platform
+	}
+	return ReadAll
 }
 
 func (in ListChanges) check() error {

@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"roster/internal/directory"
+	"roster/internal/directory/directorytest"
 	"roster/internal/id"
 )
 
@@ -355,5 +357,65 @@ func TestAdvisory18_TheLogOfAnotherTenantIsToldToNobody(t *testing.T) {
 	d, err := w.Changes(ctx, w.admin, directory.ListChanges{Page: directory.Page{Limit: 1}})
 	if r := ok(t, d, err).Items[0]; r.User != nil || r.Actor.User != theirs.ID {
 		t.Errorf("who is no user here is told as %+v", r)
+	}
+}
+
+func TestThePlatformsLogTellsOfTenantsByNameAndOnlyToThePlatform(t *testing.T) {
+	w := newWorld(t)
+	root := directorytest.Root()
+	ann := w.owner("ann")
+	made, err := w.CreateTenant(ctx, root, directory.NewTenant{Name: "acme", Title: "Acme", Attributes: directory.Attributes{"native": map[string]any{"plan": "its own affair"}}})
+	acme := ok(t, made, err)
+	own, err := w.CreateTenant(ctx, ann, directory.NewTenant{Name: "anns", Owner: ann.User})
+	ok(t, own, err)
+	inside, err := w.CreateUser(ctx, directorytest.In(root, acme.ID), directory.NewUser{Name: "resident"})
+	ok(t, inside, err)
+	key, err := w.CreateCredential(ctx, root, directory.NewCredential{Kind: "k", Name: "ops", Hash: []byte("hash of a secret"), Sealed: []byte("sealed secret"), Grants: directory.Platform})
+	ok(t, key, err)
+	gone, err := w.DeleteTenant(ctx, root, acme.ID)
+	ok(t, gone, err)
+
+	got, err := w.Changes(ctx, root, directory.ListChanges{Ascending: true})
+	var lines []string
+	for _, r := range ok(t, got, err).Items {
+		lines = append(lines, told(r))
+		for _, c := range r.Changes {
+			text, err := json.Marshal(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, secret := range []string{"its own affair", "resident", "hash of", "sealed"} {
+				if strings.Contains(string(text), secret) {
+					t.Errorf("%s tells %q: %s", c.Kind, secret, text)
+				}
+			}
+			if c.Kind == directory.TenantDeleted && (c.Before["name"] != "acme" || c.Before["title"] != "Acme" || c.ID != acme.ID) {
+				t.Errorf("who deleted which tenant is told as %s", text)
+			}
+		}
+	}
+	want := []string{"test: tenant.created", "registration: user.created ann", "test: tenant.created", ": tenant.created group.created owners members.added owners +ann",
+		"test: credential.created", "test: tenant.deleted"}
+	if !slices.Equal(lines, want) {
+		t.Errorf("the log is %q, want %q", lines, want)
+	}
+	one, err := w.Commit(ctx, root, directory.ListCommit{Revision: got.Revision})
+	if r := ok(t, one, err).Items; len(r) != 1 || told(r[0]) != "test: tenant.deleted" {
+		t.Errorf("the last commit is %+v", r)
+	}
+	for what, p := range map[string]directory.Principal{
+		"who owns tenants":              ann,
+		"all that a tenant's key holds": {Credential: id.New[id.Credential](), Grants: directory.InTenant | directory.Admin | directory.OwnTenants},
+	} {
+		for _, err := range []error{drop(w.Changes(ctx, p, directory.ListChanges{})), drop(w.Commit(ctx, p, directory.ListCommit{Revision: 1}))} {
+			if !errors.Is(err, directory.Forbidden) {
+				t.Errorf("%s reads the platform's log: %v", what, err)
+			}
+		}
+	}
+	// A tenant still reads in its own log what it is.
+	its, err := w.Changes(ctx, w.admin, directory.ListChanges{Kinds: []directory.ChangeKind{directory.TenantCreated, directory.TenantDeleted}})
+	if r := ok(t, its, err).Items; len(r) != 0 {
+		t.Errorf("a tenant's log tells of the making of tenants: %v", r)
 	}
 }

@@ -35,7 +35,7 @@ func (l *look) tell(deeds []deed) ([]Record, error) {
 	}
 	records := make([]Record, len(deeds))
 	for i := range deeds {
-		records[i] = deeds[i].record(&n)
+		records[i] = deeds[i].record(&n, l.p.Tenant.IsZero())
 	}
 	return records, nil
 }
@@ -106,7 +106,8 @@ func (e *deed) stood(ask map[EdgeAt][]*Touched) {
 	}
 }
 
-func (e *deed) record(n *names) Record {
+// record makes a record of a deed, of the platform's own log or of a tenant's.
+func (e *deed) record(n *names, platform bool) Record {
 	r := Record{Authored: Authored{Revision: e.Revision, At: e.At, Actor: e.by.Actor, Dialect: e.by.Dialect, Request: e.by.Request},
 		Count: e.count, Whole: e.told == e.count, Changes: make([]Told, len(e.changes))}
 	if e.ActorNumber != 0 && !e.by.Actor.User.IsZero() {
@@ -120,7 +121,11 @@ func (e *deed) record(n *names) Record {
 		case "group", "members":
 			t.Group = n.group(t.Number, e)
 		case "credential":
-			t.Before, t.After = ofCredential(t.Before), ofCredential(t.After)
+			t.Before, t.After = only(t.Before, ofCredential), only(t.After, ofCredential)
+		case "tenant":
+			if platform { // what is kept of a tenant is its own
+				t.Before, t.After = only(t.Before, ofTenant), only(t.After, ofTenant)
+			}
 		}
 		for j, m := range t.Members {
 			if u, ok := m.User(); ok {
@@ -140,10 +145,17 @@ func (c Change) noun() string {
 	return noun
 }
 
-// ofCredential leaves the fields that are told of a credential.
-func ofCredential(fields map[string]any) map[string]any {
+// ofCredential are the fields that are told of a credential, and ofTenant those
+// that the platform's log tells of a tenant.
+var (
+	ofCredential = []string{"kind", "name", "grants", "expires", "user"}
+	ofTenant     = []string{"name", "title"}
+)
+
+// only leaves some of a thing's fields.
+func only(fields map[string]any, some []string) map[string]any {
 	told := map[string]any{}
-	for _, name := range []string{"kind", "name", "grants", "expires", "user"} {
+	for _, name := range some {
 		if v, ok := fields[name]; ok {
 			told[name] = v
 		}

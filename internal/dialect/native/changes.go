@@ -31,13 +31,14 @@ type calledJSON struct {
 	Name   string    `json:"name,omitempty"`
 }
 
-// changeJSON is one change: of the user, the group, or the credential that is
-// named, or else of the tenant; or of members of the group.
+// changeJSON is one change: of the user, the group, the credential or the tenant
+// that is named, or of members of the group.
 type changeJSON struct {
 	Kind       directory.ChangeKind `json:"kind"`
 	User       *calledJSON          `json:"user,omitempty"`
 	Group      *calledJSON          `json:"group,omitempty"`
 	Credential string               `json:"credential,omitempty"`
+	Tenant     string               `json:"tenant,omitempty"`
 	Count      int                  `json:"count,omitzero"`
 	Members    []touchedJSON        `json:"members,omitempty"`
 	Standing   *standingToldJSON    `json:"standing,omitempty"`
@@ -88,6 +89,8 @@ func encodeRecord(r directory.Record) recordJSON {
 		switch c.Kind {
 		case directory.CredentialCreated, directory.CredentialUpdated, directory.CredentialRevoked:
 			told.Credential = id.Credential(c.ID).String()
+		case directory.TenantCreated, directory.TenantUpdated, directory.TenantDeleted:
+			told.Tenant = id.Tenant(c.ID).String()
 		case directory.MembersAdded, directory.MembersUpdated:
 			told.Standing = new(encodeStanding(c.Standing))
 		case directory.MembersStarted:
@@ -155,7 +158,7 @@ func (a *api) listChanges(w http.ResponseWriter, r *http.Request, p directory.Pr
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeRecord)))
+	return respondLog(w, r, p, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeRecord)))
 }
 
 func (a *api) getCommit(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
@@ -171,5 +174,18 @@ func (a *api) getCommit(w http.ResponseWriter, r *http.Request, p directory.Prin
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeRecord)))
+	return respondLog(w, r, p, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeRecord)))
+}
+
+// respondLog answers about the log of a tenant, or of the platform, which has no
+// revision that a question could be bound to.
+func respondLog(w http.ResponseWriter, r *http.Request, p directory.Principal, rev directory.Revision, ans answer) error {
+	if !p.Tenant.IsZero() {
+		return respond(w, r, rev, ans)
+	}
+	if err := strongOnly(r); err != nil {
+		return err
+	}
+	ans.write(w)
+	return nil
 }

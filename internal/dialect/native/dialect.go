@@ -46,6 +46,8 @@ func (a *api) routes() []dialect.Route {
 		{Method: "GET", Pattern: mount + "/openapi.json", Public: "it describes the API and holds no data", Handler: describe},
 		{Method: "GET", Pattern: mount + "/self", Public: "shows what its own key may do; checks the key itself, and any key will do", Handler: a.self},
 		{Method: "POST", Pattern: mount + "/apply", Grant: directory.Platform, Handler: a.apply},
+		{Method: "GET", Pattern: mount + "/changes", Grant: directory.Platform, Handler: a.listChanges},
+		{Method: "GET", Pattern: mount + "/changes/{revision}", Grant: directory.Platform, Handler: a.getCommit},
 
 		{Method: "POST", Pattern: mount + "/tenants", Grant: directory.Platform, Handler: a.createTenant},
 		{Method: "GET", Pattern: mount + "/tenants", Grant: directory.Platform, Handler: a.listTenants},
