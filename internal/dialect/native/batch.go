@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -245,7 +246,7 @@ func (a *api) changeMany(w http.ResponseWriter, r *http.Request, p directory.Pri
 	if err := noPrecondition(r); err != nil {
 		return err
 	}
-	if wire.MediaType(r) == ndjson {
+	if slices.Contains(streamTypes, wire.MediaType(r)) {
 		return a.stream(w, r, p)
 	}
 	var in manyJSON

@@ -371,6 +371,24 @@ func streamed(t *testing.T, p *dialecttest.Play, key string, lines ...string) []
 	return out
 }
 
+func TestAStreamGoesByAnyNameOfNDJSON(t *testing.T) {
+	p := dialecttest.New(t, world, New)
+	const line = `{"op":"add","member":"name:bob","group":"name:Staff"}`
+	for _, name := range []string{"application/x-ndjson", "application/ndjson", "application/jsonl", "Application/JSONL; charset=utf-8", "application/x-jsonlines", "application/json-lines"} {
+		got := send(p, "POST", acme+"/memberships:batch", adminKey, strings.NewReader(line), "Content-Type", name)
+		if got.StatusCode != http.StatusOK || got.Header.Get("Content-Type") != ndjson {
+			t.Errorf("%s: status %d, answered as %s", name, got.StatusCode, got.Header.Get("Content-Type"))
+		}
+	}
+	for _, name := range []string{"text/plain", "application/json-seq", ""} {
+		got := send(p, "POST", acme+"/memberships:batch", adminKey, strings.NewReader(line), "Content-Type", name)
+		text, err := io.ReadAll(got.Body)
+		if err != nil || got.StatusCode != http.StatusUnsupportedMediaType || !bytes.Contains(text, []byte("application/json, ")) || !bytes.Contains(text, []byte(ndjson)) {
+			t.Errorf("%q: status %d, %v: %s", name, got.StatusCode, err, text)
+		}
+	}
+}
+
 func TestWhateverIsWrongWithALineCostsTheOthersNothing(t *testing.T) {
 	p := dialecttest.New(t, world, New)
 	got := streamed(t, p, adminKey,

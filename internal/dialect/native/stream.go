@@ -18,6 +18,9 @@ import (
 // ndjson is a JSON value on each line.
 const ndjson = "application/x-ndjson"
 
+// streamTypes are what clients call that: no name of it is registered.
+var streamTypes = []string{ndjson, "application/ndjson", "application/jsonl", "application/x-jsonl", "application/jsonlines", "application/x-jsonlines", "application/json-lines"}
+
 // Bounds on a stream: how long one line may be, and how many are carried out in
 // one transaction and held in memory.
 const (

@@ -61,7 +61,7 @@ func (a *api) createTenant(w http.ResponseWriter, r *http.Request, p directory.P
 		do: func(ctx context.Context, p directory.Principal) (directory.Answer[directory.Tenant], error) {
 			return a.directory.CreateTenant(ctx, p, t)
 		},
-		// The revision is one of the platform's log, which no answer shows.
+		// The revision is one of the platform's log, which no header shows.
 		answer: func(t directory.Tenant, _ directory.Revision) answer {
 			ans := say(http.StatusCreated, encodeTenant(t)).versioned(t.Version)
 			ans.Location = mount + "/tenants/" + t.ID.String()
