@@ -9,6 +9,13 @@ import (
 // InMemory reports whether the index answers for a tenant.
 func (d *Directory) InMemory(t id.Tenant) bool { return d.memory().index.Get(t) != nil }
 
+// WorkPerPath sets how often the graph is walked for shortest paths, for one test.
+func WorkPerPath(t *testing.T, n int) {
+	old := workPerPath
+	workPerPath = n
+	t.Cleanup(func() { workPerPath = old })
+}
+
 // LongList makes lists of more than n too long to be kept, for one test.
 func LongList(t *testing.T, n int) {
 	old := longList

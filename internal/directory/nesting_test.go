@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"roster/internal/directory"
 	"roster/internal/directory/directorytest"
 	"roster/internal/store/postgres"
@@ -303,6 +305,87 @@ func TestABatchClosesNoCycleByItself(t *testing.T) {
 		if !ok || e.Code != "group.cycle" || !slices.Equal(e.Items, []int{4}) {
 			t.Errorf("%v: %+v, want that the last closes a cycle", order, err)
 		}
+	}
+}
+
+// Many links in one batch are refused as they would be one after the other, and
+// each is told of a path that is there.
+func TestOfManyLinksThoseAreRefusedThatOneAfterTheOtherWouldBe(t *testing.T) {
+	for _, work := range []int{64, 0} { // with and without time for shortest paths
+		t.Run(fmt.Sprint("work ", work), func(t *testing.T) {
+			directory.WorkPerPath(t, work)
+			rapid.Check(t, func(rt *rapid.T) {
+				n := rapid.IntRange(2, 60).Draw(rt, "groups")
+				d, p, refs := chain(t, "sqlite", n, func(i int) string { return fmt.Sprint("g", i) })
+				stands := map[[2]int]bool{}
+				for i := range n - 1 {
+					stands[[2]int{i, i + 1}] = true
+				}
+				above := func(from, to int) bool {
+					seen := map[int]bool{from: true}
+					for next := []int{from}; len(next) > 0; next = next[1:] {
+						for l := range stands {
+							if l[0] == next[0] && !seen[l[1]] {
+								seen[l[1]] = true
+								next = append(next, l[1])
+							}
+						}
+					}
+					return seen[to]
+				}
+				// Some of the chain is taken away first, so that links can go down too.
+				var gone []directory.Pair
+				for i := range n - 1 {
+					if rapid.IntRange(0, 3).Draw(rt, "gone") == 0 {
+						delete(stands, [2]int{i, i + 1})
+						gone = append(gone, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: refs[i]}, Group: refs[i+1]})
+					}
+				}
+				var pairs []directory.Pair
+				var links [][2]int
+				for range rapid.IntRange(1, 200).Draw(rt, "links") {
+					l := [2]int{rapid.IntRange(0, n-1).Draw(rt, "child"), rapid.IntRange(0, n-1).Draw(rt, "parent")}
+					links = append(links, l)
+					pairs = append(pairs, directory.Pair{Member: directory.MemberRef{IsGroup: true, Ref: refs[l[0]]}, Group: refs[l[1]]})
+				}
+				got, err := d.ChangeMemberships(ctx, p, directory.Batch{Mode: directory.Each, Runs: []directory.BatchRun{{Do: directory.RemoveMembers, Pairs: gone}, {Do: directory.AddMembers, Pairs: pairs}}})
+				if err != nil {
+					rt.Fatal(err)
+				}
+				refused := make([]bool, len(links))
+				for i, l := range links {
+					if refused[i] = above(l[1], l[0]); !refused[i] {
+						stands[l] = true
+					}
+				}
+				for i, r := range got.Value.Runs[1].Items {
+					if (r.Outcome == directory.Bad) != refused[i] {
+						rt.Fatalf("link %d, of %v: %v, want refused %v", i, links[i], r.Outcome, refused[i])
+					}
+					if !refused[i] {
+						continue
+					}
+					_, path, _ := strings.Cut(strings.TrimSuffix(r.Problem.Detail, "."), ": ")
+					names := strings.Split(path, " in ")
+					number := func(i int) (n int) { fmt.Sscanf(names[i], "g%d", &n); return n }
+					last := len(names) - 1
+					if number(0) != links[i][0] || number(1) != links[i][1] || number(last) != links[i][0] {
+						rt.Fatalf("link %v is told of %q", links[i], path)
+					}
+					for j := 1; j < last; j++ {
+						switch {
+						case strings.HasPrefix(names[j], "…"):
+						case strings.HasPrefix(names[j+1], "…"):
+							if !above(number(j), number(j+2)) || work != 0 && len(names) < 8 {
+								rt.Fatalf("link %v is told of %q", links[i], path)
+							}
+						case !stands[[2]int{number(j), number(j + 1)}]:
+							rt.Fatalf("link %v is told of %q, but %s does not stand in %s", links[i], path, names[j], names[j+1])
+						}
+					}
+				}
+			})
+		})
 	}
 }
 
