@@ -325,6 +325,21 @@ func TestThePlatformsLogTellsWhoMadeTenants(t *testing.T) {
 	}
 }
 
+func TestSigningInIsLockedAndUnlocked(t *testing.T) {
+	_, tenant := acme(t, serve(t, nil))
+	ctx := t.Context()
+	u := must(tenant.CreateUser(ctx, client.NewUser{Name: "ann"}))(t)
+	for _, locked := range []bool{true, false} {
+		patched := must(tenant.UpdateUser(ctx, u.ID, 0, client.UserPatch{SignIn: &client.SignInPatch{Locked: &locked}}))(t)
+		have := must(tenant.User(ctx, u.ID))(t)
+		for _, u := range []client.User{patched, have} {
+			if (u.SignIn != nil && u.SignIn.Locked) != locked {
+				t.Errorf("locked %v: %+v", locked, u.SignIn)
+			}
+		}
+	}
+}
+
 func TestAKeyIsBoundedToGroups(t *testing.T) {
 	base := serve(t, nil)
 	_, tenant := acme(t, base)

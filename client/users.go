@@ -28,6 +28,16 @@ type User struct {
 	Version       int64             `json:"version"`
 	Created       time.Time         `json:"created"`
 	Modified      time.Time         `json:"modified"`
+	SignIn        *SignIn           `json:"sign_in,omitempty"` // nil if the user never did, or the key may not read users
+}
+
+// SignIn is how a user signs in with a password.
+type SignIn struct {
+	Locked      bool      `json:"locked"` // until somebody unlocks it: see [UserPatch]
+	Streak      int64     `json:"failures_in_a_row"`
+	MustChange  bool      `json:"must_change_password"`
+	LastSuccess time.Time `json:"last_success,omitzero"` // zero if never
+	LastFailure time.Time `json:"last_failure,omitzero"`
 }
 
 // NewUser is what a user is made from: at least a Name or an Email. A zero ID,
@@ -61,6 +71,12 @@ type UserPatch struct {
 	Expires       *time.Time         `json:"expires,omitempty"`      // the zero time is never
 	ExternalIDs   *map[string]string `json:"external_ids,omitempty"` // replaces all of them
 	Attributes    Attributes         `json:"attributes,omitempty"`   // a nil value takes its key away
+	SignIn        *SignInPatch       `json:"sign_in,omitempty"`
+}
+
+// SignInPatch says what to change of how a user signs in; nil fields stay.
+type SignInPatch struct {
+	Locked *bool `json:"locked,omitempty"`
 }
 
 // MarshalJSON implements [json.Marshaler].

@@ -12,7 +12,7 @@ import (
 func userCommand() *cobra.Command {
 	r := &remote{}
 	return r.bindTenant(parent("user", "Make, show, change and delete users", "",
-		userCreate(r), userGet(r), userList(r), userUpdate(r), userDelete(r), userGroups(r), userDiff(r)))
+		userCreate(r), userGet(r), userList(r), userUpdate(r), userLock(r, true), userLock(r, false), userDelete(r), userGroups(r), userDiff(r)))
 }
 
 // userFields are what is set of a user on the command line.
@@ -91,6 +91,9 @@ func (c *call) showUser(u client.User) error {
 		s.field("display name", u.DisplayName)
 		s.field("suspended", yes(u.Suspended))
 		s.field("expires", exactDate(u.Expires))
+		if u.SignIn != nil && u.SignIn.Locked {
+			s.field("locked", yes(true))
+		}
 		s.field("external ids", externalIDs(u.ExternalIDs)...)
 		s.field("attributes", attributeNames(u.Attributes)...)
 		s.field("version", number(u.Version))
@@ -132,8 +135,11 @@ func userList(r *remote) *cobra.Command {
 				heads := []string{"NUMBER", "NAME", "EMAIL", "STATE"}
 				return printList(c.printer, &pg, t.Users(ctx, filter), heads, func(u client.User) []string {
 					state := ""
-					if u.Suspended {
+					switch {
+					case u.Suspended:
 						state = "suspended"
+					case u.SignIn != nil && u.SignIn.Locked:
+						state = "locked"
 					}
 					return []string{number(u.Number), u.Name, u.Email, state}
 				})
@@ -186,6 +192,34 @@ value takes a field away, --expires never the end, and
 	f.StringVar(&name, "name", "", "another `NAME`")
 	fields.bind(f)
 	bindVersion(f, &version)
+	return cmd
+}
+
+// userLock locks or unlocks a user's signing in.
+func userLock(r *remote, locked bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "unlock USER",
+		Short: "Let a user sign in again",
+		Long: `Let a user sign in with its password again, after too many
+wrong ones or a lock.
+` + refsHelp,
+		Args: takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
+				u, err := t.UpdateUser(ctx, ref(args[0]), 0, client.UserPatch{SignIn: &client.SignInPatch{Locked: &locked}})
+				if err != nil {
+					return about("user", args[0], err)
+				}
+				return c.showUser(u)
+			})
+		},
+	}
+	if locked {
+		cmd.Use, cmd.Short = "lock USER", "Keep a user from signing in"
+		cmd.Long = `Keep a user from signing in with its password. Its keys and
+its groups are as ever; to end these, suspend it.
+` + refsHelp
+	}
 	return cmd
 }
 

@@ -19,6 +19,7 @@ import (
 	"roster/internal/authn"
 	"roster/internal/dialect/dialecttest"
 	"roster/internal/directory"
+	"roster/internal/directory/directorytest"
 	"roster/internal/id"
 )
 
@@ -369,6 +370,38 @@ func streamed(t *testing.T, p *dialecttest.Play, key string, lines ...string) []
 		out = append(out, v)
 	}
 	return out
+}
+
+func TestAnAccountThatFailuresHaveLockedIsShownAndUnlocked(t *testing.T) {
+	p := dialecttest.New(t, world, New)
+	ctx := t.Context()
+	tenant, err := p.World.TenantID(ctx, "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := directorytest.In(directorytest.Root(), tenant)
+	bob, err := p.World.User(ctx, admin, directory.ByName("bob"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := admin
+	own.User = bob.Value.ID
+	for range directory.MaxStreak {
+		if err := p.World.NoteSignIn(ctx, own, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := ask[userJSON](t, p, "GET", acme+"/users/name:bob", adminKey, "", 200)
+	if got.SignIn == nil || !got.SignIn.Locked || got.SignIn.Streak != directory.MaxStreak || got.SignIn.LastFailure.IsZero() || !got.SignIn.LastSuccess.IsZero() {
+		t.Errorf("after %d failures: %+v", directory.MaxStreak, got.SignIn)
+	}
+	got = ask[userJSON](t, p, "PATCH", acme+"/users/name:bob", adminKey, `{"sign_in":{"locked":false}}`, 200)
+	if got.SignIn == nil || got.SignIn.Locked || got.SignIn.Streak != 0 || got.Version != bob.Value.Version {
+		t.Errorf("unlocked: %+v at version %d", got.SignIn, got.Version)
+	}
+	if err := p.World.NoteSignIn(ctx, own, true); err != nil {
+		t.Errorf("signing in after that: %v", err)
+	}
 }
 
 func TestAStreamGoesByAnyNameOfNDJSON(t *testing.T) {

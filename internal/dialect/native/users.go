@@ -31,6 +31,43 @@ type userJSON struct {
 	Version       int64             `json:"version"`
 	Created       time.Time         `json:"created"`
 	Modified      time.Time         `json:"modified"`
+	SignIn        *signInJSON       `json:"sign_in,omitempty"`
+}
+
+// signInJSON is how a user signs in with a password, of one who ever tried or was
+// locked. It is shown to who may read users.
+type signInJSON struct {
+	Locked      bool      `json:"locked"`
+	Streak      int64     `json:"failures_in_a_row"`
+	MustChange  bool      `json:"must_change_password"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastFailure time.Time `json:"last_failure,omitzero"`
+}
+
+// signIns shows how users sign in, in order.
+func (a *api) signIns(ctx context.Context, p directory.Principal, users []directory.User) ([]*signInJSON, error) {
+	got, err := a.directory.SignIns(ctx, p, users)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*signInJSON, len(users))
+	for i, s := range got.Value {
+		shown := signInJSON{s.Locked, s.Streak, s.MustChange, s.LastSuccess, s.LastFailure}
+		if shown != (signInJSON{}) {
+			out[i] = &shown
+		}
+	}
+	return out, nil
+}
+
+// encodeFound shows a user who was found, and how it signs in.
+func (a *api) encodeFound(ctx context.Context, p directory.Principal, u directory.User) (userJSON, error) {
+	out := encodeUser(u)
+	s, err := a.signIns(ctx, p, []directory.User{u})
+	if err == nil {
+		out.SignIn = s[0]
+	}
+	return out, err
 }
 
 func encodeUser(u directory.User) userJSON {
@@ -127,7 +164,15 @@ func (a *api) listUsers(w http.ResponseWriter, r *http.Request, p directory.Prin
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, listOf(got.Value, q.query(r), encodeUser)))
+	signIns, err := a.signIns(r.Context(), p, got.Value.Items)
+	if err != nil {
+		return err
+	}
+	list := listOf(got.Value, q.query(r), encodeUser)
+	for i := range list.Items {
+		list.Items[i].SignIn = signIns[i]
+	}
+	return respond(w, r, got.Revision, say(http.StatusOK, list))
 }
 
 func (a *api) getUser(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
@@ -142,7 +187,11 @@ func (a *api) getUser(w http.ResponseWriter, r *http.Request, p directory.Princi
 	if err != nil {
 		return err
 	}
-	return respond(w, r, got.Revision, say(http.StatusOK, encodeUser(got.Value)).versioned(got.Value.Version))
+	out, err := a.encodeFound(r.Context(), p, got.Value)
+	if err != nil {
+		return err
+	}
+	return respond(w, r, got.Revision, say(http.StatusOK, out).versioned(got.Value.Version))
 }
 
 // userPatch is what may change of a user.
@@ -157,6 +206,12 @@ type userPatch struct {
 	Expires       optional[moment]            `json:"expires"`
 	ExternalIDs   optional[map[string]string] `json:"external_ids"`
 	Attributes    jsontext.Value              `json:"attributes"`
+	SignIn        signInPatch                 `json:"sign_in"`
+}
+
+// signInPatch is what may change of how a user signs in.
+type signInPatch struct {
+	Locked optional[bool] `json:"locked"`
 }
 
 func (a *api) updateUser(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
@@ -169,6 +224,7 @@ func (a *api) updateUser(w http.ResponseWriter, r *http.Request, p directory.Pri
 		Name: in.Name.pointer(), Email: in.Email.pointer(), EmailVerified: in.EmailVerified.pointer(),
 		GivenName: in.GivenName.pointer(), FamilyName: in.FamilyName.pointer(), DisplayName: in.DisplayName.pointer(),
 		Suspended: in.Suspended.pointer(), Externals: in.ExternalIDs.pointer(),
+		SignIn: directory.SignInUpdate{Locked: in.SignIn.Locked.pointer()},
 	}
 	if in.Expires.given {
 		u.Expires = &in.Expires.value.Time
@@ -188,7 +244,9 @@ func (a *api) updateUser(w http.ResponseWriter, r *http.Request, p directory.Pri
 			return a.directory.UpdateUser(ctx, p, u)
 		},
 		answer: func(u directory.User, rev directory.Revision) answer {
-			return say(http.StatusOK, encodeUser(u)).versioned(u.Version).at(rev)
+			// The write stands, so who may not read how users sign in is not refused.
+			out, _ := a.encodeFound(r.Context(), p, u)
+			return say(http.StatusOK, out).versioned(u.Version).at(rev)
 		},
 	})
 }
