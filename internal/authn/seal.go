@@ -50,15 +50,24 @@ func (s *Sealer) Fingerprint() string { return s.fingerprint }
 // LoadSealer takes the key from where the environment says, or from seal.key in
 // dir, which it makes, readable by its owner only, if there is none.
 func LoadSealer(dir string) (*Sealer, error) {
+	s, err := FindSealer(dir)
+	if s != nil || err != nil {
+		return s, err
+	}
+	key := random(32)
+	if err := WriteSealKey(dir, key); err != nil {
+		return nil, err
+	}
+	return NewSealer(key)
+}
+
+// FindSealer is [LoadSealer], but makes no key: it returns nil if there is none.
+func FindSealer(dir string) (*Sealer, error) {
 	key, err := SealKeyFromEnv()
 	if key == nil && err == nil {
 		key, err = ReadSealKey(dir)
 	}
-	if key == nil && err == nil {
-		key = random(32)
-		err = WriteSealKey(dir, key)
-	}
-	if err != nil {
+	if key == nil || err != nil {
 		return nil, err
 	}
 	return NewSealer(key)

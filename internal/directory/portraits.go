@@ -28,7 +28,7 @@ type Portrait struct {
 	Used time.Time
 
 	// Visits is how often the user has signed in within [Recently], as of the
-	// last few seconds.
+	// last few seconds, or about that: see [Store.CountVisits].
 	Visits int
 }
 

@@ -76,6 +76,11 @@ type Store interface {
 	// CountVisits adds to how often users have signed in on a day. It is
 	// bookkeeping outside the change log; an unknown user is no error. What is
 	// older than [VisitsKept] may be forgotten.
+	//
+	// The counts of one call may be added twice if the connection breaks before the
+	// answer, and after an error nobody knows whether they were. They tell who is
+	// active, and are gathered in memory, where a crash loses them anyway: to make
+	// them exact would cost each sign-in a transaction of its own.
 	CountVisits(ctx context.Context, counts map[Visit]int) error
 
 	// Ready returns nil if the store can serve now.

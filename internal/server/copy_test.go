@@ -878,3 +878,24 @@ func reached(note, table string) bool {
 	}
 	return false
 }
+
+func TestAKeyThatCannotBeReadIsRefusedBeforeADirectoryIsChanged(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(authn.SealKeyEnv, "abcd")
+	if o, err := server.Open(t.Context(), server.Storage{Data: dir}, slog.New(slog.DiscardHandler)); err == nil {
+		o.Close()
+		t.Error("it was opened")
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 0 {
+		t.Errorf("it left %v, %v", files, err)
+	}
+	t.Setenv(authn.SealKeyEnv, "")
+	o, err := server.Open(t.Context(), server.Storage{Data: dir}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -139,6 +139,7 @@ func TestADatabaseThatCannotBeServedIsRefusedInOneLineAndLeftAsItIs(t *testing.T
 		{name: "a role without rights", dsn: strings.Replace(primary.DSN("narrow"), "roster@", "guest@", 1), look: primary.DSN("narrow"), says: []string{`"guest"`, "owner"}},
 		{name: "a standby", dsn: standby.DSN("postgres"), look: primary.DSN("postgres"), says: []string{"read-only standby", "name the primary"}},
 		{name: "another seal key", dsn: served, env: "ROSTER_SEAL_KEY=" + strings.Repeat("ab", 32), says: []string{"sealed with another key", "ROSTER_SEAL_KEY"}},
+		{name: "an older one, with another seal key", dsn: migrated("INSERT INTO settings (name, value) VALUES ('schema', '1'), ('seal', 'of another key') ON CONFLICT (name) DO UPDATE SET value = excluded.value"), says: []string{"sealed with another key", "ROSTER_SEAL_KEY"}},
 		{name: "no seal key", dsn: served, env: "ROSTER_SEAL_KEY=", says: []string{"ROSTER_SEAL_KEY", "openssl rand -hex 32"}},
 		{name: "half a seal key", dsn: served, env: "ROSTER_SEAL_KEY=abcd", says: []string{"ROSTER_SEAL_KEY", "64 hex digits"}},
 		{name: "too small a pool", dsn: served, args: []string{"--pool", "1"}, says: []string{"connections"}},

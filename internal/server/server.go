@@ -81,6 +81,11 @@ func Open(ctx context.Context, at Storage, log *slog.Logger) (*Opened, error) {
 }
 
 func openEmbedded(ctx context.Context, at Storage) (directory.Store, *authn.Sealer, error) {
+	// A key that cannot be read is refused before the directory is changed.
+	sealer, err := authn.FindSealer(at.Data)
+	if err != nil {
+		return nil, nil, err
+	}
 	store, err := sqlite.Open(ctx, at.Data)
 	if err != nil {
 		if errors.Is(err, sqlite.ErrLocked) {
@@ -88,10 +93,11 @@ func openEmbedded(ctx context.Context, at Storage) (directory.Store, *authn.Seal
 		}
 		return nil, nil, err
 	}
-	sealer, err := authn.LoadSealer(at.Data)
-	if err != nil {
-		store.Close()
-		return nil, nil, err
+	if sealer == nil {
+		if sealer, err = authn.LoadSealer(at.Data); err != nil {
+			store.Close()
+			return nil, nil, err
+		}
 	}
 	return store, sealer, nil
 }
@@ -110,17 +116,14 @@ func openPostgres(ctx context.Context, at Storage) (directory.Store, *authn.Seal
 	if err != nil {
 		return nil, nil, err
 	}
-	store, err := postgres.Open(ctx, at.Store, postgres.Options{NoMigrate: at.NoMigrate, Connections: at.Connections})
-	if err != nil {
-		return nil, nil, err
-	}
-	print := sealer.Fingerprint()
-	pinned, err := store.Pin(ctx, sealPinned, print)
-	if err == nil && pinned != print {
+	store, err := postgres.Open(ctx, at.Store, postgres.Options{
+		NoMigrate: at.NoMigrate, Connections: at.Connections,
+		Pins: map[string]string{sealPinned: sealer.Fingerprint()},
+	})
+	if errors.Is(err, postgres.ErrPinned) {
 		err = fmt.Errorf("the secrets in that database are sealed with another key: give this node the %s that the other nodes have", authn.SealKeyEnv)
 	}
 	if err != nil {
-		store.Close()
 		return nil, nil, err
 	}
 	return store, sealer, nil

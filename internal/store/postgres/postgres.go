@@ -64,6 +64,11 @@ type Options struct {
 	// older schema.
 	NoMigrate bool
 
+	// Pins are settings of the deployment, by name, that every node has alike: Open
+	// keeps those that the database has none of, and fails with [ErrPinned], before
+	// it changes anything, if one is another.
+	Pins map[string]string
+
 	Clock    func() time.Time // nil: the system's
 	Patience time.Duration    // how long a request waits for a database that is away; 0: 10 s
 
@@ -93,7 +98,7 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, cfg.ConnConfig, o.NoMigrate); err != nil {
+	if err := ready(ctx, cfg.ConnConfig, o); err != nil {
 		return nil, err
 	}
 	s := &Store{
@@ -111,6 +116,16 @@ func Open(ctx context.Context, dsn string, o Options) (*Store, error) {
 		return nil, explain(cfg.ConnConfig, err)
 	}
 	s.busy.Go(func() { s.tell.run(s.closing) })
+	for name, value := range o.Pins {
+		kept, err := s.Pin(ctx, name, value)
+		if err == nil && kept != value { // by a node that was opened meanwhile
+			err = ErrPinned
+		}
+		if err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 

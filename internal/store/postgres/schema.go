@@ -25,6 +25,7 @@ var migrations embed.FS
 var (
 	ErrSchemaOld = errors.New("the database's schema is older than this program: run roster migrate")
 	ErrSchemaNew = errors.New("the database's schema is newer than this program: run a newer roster")
+	ErrPinned    = errors.New("the database is that of nodes with another setting")
 	ErrStandby   = errors.New("that is a read-only standby: name the primary, or all hosts, separated by commas")
 	ErrFilling   = errors.New("a copy into this database has not ended: run roster copy again until it has")
 )
@@ -154,15 +155,15 @@ func Migrate(ctx context.Context, dsn string, dry bool) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	return migrate(ctx, cfg.ConnConfig, dry, false)
+	return migrate(ctx, cfg.ConnConfig, dry, false, nil)
 }
 
 // migrationLock is the advisory lock that migrating takes.
 const migrationLock = 0x726f737465720001
 
 // migrate is [Migrate]. A database into which a copy has not ended is only for
-// that copy.
-func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry, copies bool) (steps []Migration, err error) {
+// that copy. pins must not be set otherwise.
+func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry, copies bool, pins map[string]string) (steps []Migration, err error) {
 	c, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, explain(cfg, err)
@@ -207,6 +208,11 @@ func migrate(ctx context.Context, cfg *pgx.ConnConfig, dry, copies bool) (steps 
 					return err
 				} else if is {
 					return ErrFilling
+				}
+			}
+			if have > 0 {
+				if err := pinned(ctx, tx, pins); err != nil {
+					return err
 				}
 			}
 			took = have <= i
@@ -265,10 +271,26 @@ func schema(ctx context.Context, c pgx.Tx) (int, error) {
 
 // ready prepares a database for a node: its schema is brought up to date, or
 // found to be so.
-func ready(ctx context.Context, cfg *pgx.ConnConfig, noMigrate bool) error {
-	steps, err := migrate(ctx, cfg, noMigrate, false)
-	if err == nil && noMigrate && len(steps) > 0 {
+func ready(ctx context.Context, cfg *pgx.ConnConfig, o Options) error {
+	steps, err := migrate(ctx, cfg, o.NoMigrate, false, o.Pins)
+	if err == nil && o.NoMigrate && len(steps) > 0 {
 		err = fmt.Errorf("%w (it lacks %d)", ErrSchemaOld, len(steps))
 	}
 	return err
+}
+
+// pinned fails with [ErrPinned] if one of the settings is another.
+func pinned(ctx context.Context, c pgx.Tx, pins map[string]string) error {
+	for name, value := range pins {
+		var kept string
+		err := c.QueryRow(ctx, "SELECT value FROM settings WHERE name = $1", name).Scan(&kept)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+		case err != nil:
+			return err
+		case kept != value:
+			return ErrPinned
+		}
+	}
+	return nil
 }

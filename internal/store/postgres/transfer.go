@@ -42,7 +42,7 @@ func filling(ctx context.Context, c pgx.Tx) (is bool, err error) {
 // what nodes write from now on is not seen.
 func OpenSource(ctx context.Context, dsn string) (*End, error) {
 	return openEnd(ctx, dsn, func(cfg *pgx.ConnConfig) error {
-		return ready(ctx, cfg, true)
+		return ready(ctx, cfg, Options{NoMigrate: true})
 	}, func(e *End) error {
 		_, err := e.c.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 		if err == nil { // the snapshot is taken by the first query
@@ -56,14 +56,14 @@ func OpenSource(ctx context.Context, dsn string) (*End, error) {
 // schema, and keeps other copies out of it.
 func OpenTarget(ctx context.Context, dsn string) (*End, error) {
 	return openEnd(ctx, dsn, func(cfg *pgx.ConnConfig) error {
-		steps, err := migrate(ctx, cfg, true, true)
+		steps, err := migrate(ctx, cfg, true, true, nil)
 		if err != nil || len(steps) == 0 {
 			return err
 		}
 		if steps[0].Number > 1 {
 			return fmt.Errorf("%w (it lacks %d)", ErrSchemaOld, len(steps))
 		}
-		_, err = migrate(ctx, cfg, false, true)
+		_, err = migrate(ctx, cfg, false, true, nil)
 		return err
 	}, func(e *End) error {
 		// A copy that was killed may not have been missed yet.
