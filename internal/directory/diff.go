@@ -57,7 +57,11 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 		if err != nil {
 			return none, about("to", err)
 		}
-		if in, err = in.found(before, after); err != nil {
+		in, of, err := in.found(before, after)
+		if err == nil {
+			err = in.keeps(of)
+		}
+		if err != nil {
 			return none, err
 		}
 		a, err := before.side(in)
@@ -84,19 +88,19 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 				lost = append(lost, a.edge(x.key))
 			}
 		}
-		of := in.Group.Kind == 0
-		was, err := before.describe(lost, of, false)
+		groups := in.Group.Kind == 0
+		was, err := before.describe(lost, groups, false)
 		if err != nil {
 			return none, err
 		}
-		is, err := after.describe(gained, of, false)
+		is, err := after.describe(gained, groups, false)
 		if err != nil {
 			return none, err
 		}
 		if len(was)+len(is) != len(list) {
 			return none, &Error{Kind: Internal, Code: "diff.names"} // of rows of one transaction
 		}
-		out := Found[Difference]{Items: make([]Difference, len(list)), Next: next, At: after.When, From: before.When}
+		out := Found[Difference]{Items: make([]Difference, len(list)), Next: next, At: after.When, From: before.When, Of: of}
 		for i, x := range list {
 			from := &was
 			if x.gained {
@@ -110,8 +114,9 @@ func (d *Directory) Diff(ctx context.Context, p Principal, in Diff) (Answer[Foun
 }
 
 // found returns the diff with what it is about named by its number, so that both
-// sides are of that one thing, whatever it was called and who else bore its name.
-func (in Diff) found(one, other then) (Diff, error) {
+// sides are of that one thing, whatever it was called and who else bore its name;
+// and what that is.
+func (in Diff) found(one, other then) (Diff, Edge, error) {
 	later, earlier := other, one
 	if one.Revision > other.Revision || one.Revision == other.Revision && one.Time.After(other.Time) {
 		later, earlier = one, other
@@ -122,7 +127,7 @@ func (in Diff) found(one, other then) (Diff, error) {
 			g, err = earlier.group(in.Group)
 		}
 		in.Group = ByNumber(int64(g))
-		return in, err
+		return in, Edge{Group: g}, err
 	}
 	m, err := later.member(in.Member)
 	if KindOf(err) == NotFound {
@@ -133,7 +138,7 @@ func (in Diff) found(one, other then) (Diff, error) {
 		n, _ = m.Group()
 	}
 	in.Member.Ref = ByNumber(int64(n))
-	return in, err
+	return in, Edge{Member: m}, err
 }
 
 // about says which of two moments an error is about.

@@ -57,6 +57,7 @@ type Explanation struct {
 	Ways   [][]Step
 	Next   int64 // the After of the next page; 0 at the end
 	At     When
+	Of     Edge
 }
 
 // Explain answers why a user is in a group, as of a moment. However many ways
@@ -105,6 +106,10 @@ func (d *Directory) Explain(ctx context.Context, p Principal, in Explain) (Answe
 		case out.Group == nil:
 			out.Why = NoSuchGroup
 			return out, nil
+		}
+		out.Of = Edge{Group: out.Group.Number, Member: id.UserMember(out.User.Number)}
+		if err := in.keeps(out.Of); err != nil {
+			return out, err
 		}
 		return out, t.explain(&out, in)
 	})

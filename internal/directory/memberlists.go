@@ -87,25 +87,30 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 	if !in.Joining {
 		p = p.heeding()
 	}
-	return viewAt(ctx, d, p, ReadMembers, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
+	var of Edge
+	a, err := viewAt(ctx, d, p, ReadMembers, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
 		g, err := t.group(in.Group)
 		if err != nil {
 			return none, err
 		}
-		total, err := t.total(Edge{Group: g}, in)
+		of = Edge{Group: g}
+		if err := in.keeps(of); err != nil {
+			return none, err
+		}
+		total, err := t.total(of, in)
 		if err != nil {
 			return none, err
 		}
 		if !in.Arrange.isZero() {
-			return t.arrangedPage(Edge{Group: g}, in)
+			return t.arrangedPage(of, in)
 		}
 		if t.l.p.Within != nil {
-			return t.visiblePage(Edge{Group: g}, in, total)
+			return t.visiblePage(of, in, total)
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := t.after(Edge{Group: g}, in.number(), limit+1)
+			numbers, err := t.after(of, in.number(), limit+1)
 			if err != nil {
 				return none, err
 			}
@@ -130,6 +135,8 @@ func (d *Directory) Members(ctx context.Context, p Principal, in ListMembers) (A
 		out.Total = total
 		return out, err
 	})
+	a.Value.Of = of
+	return a, err
 }
 
 // GroupsOf lists the groups that a member is in, by ascending number. It needs
@@ -142,25 +149,30 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 	if !in.Joining {
 		p = p.heeding()
 	}
-	return viewAt(ctx, d, p, need, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
+	var of Edge
+	a, err := viewAt(ctx, d, p, need, in.At, in.indexed(), func(t then) (Found[MemberOf], error) {
 		var none Found[MemberOf]
 		m, err := t.member(in.Member)
 		if err != nil {
 			return none, err
 		}
-		total, err := t.total(Edge{Member: m}, in)
+		of = Edge{Member: m}
+		if err := in.keeps(of); err != nil {
+			return none, err
+		}
+		total, err := t.total(of, in)
 		if err != nil {
 			return none, err
 		}
 		if !in.Arrange.isZero() {
-			return t.arrangedPage(Edge{Member: m}, in)
+			return t.arrangedPage(of, in)
 		}
 		if t.l.p.Within != nil {
-			return t.visiblePage(Edge{Member: m}, in, total)
+			return t.visiblePage(of, in, total)
 		}
 		limit := in.limit()
 		if in.Transitive {
-			numbers, err := t.after(Edge{Member: m}, in.number(), limit+1)
+			numbers, err := t.after(of, in.number(), limit+1)
 			if err != nil {
 				return none, err
 			}
@@ -185,6 +197,8 @@ func (d *Directory) GroupsOf(ctx context.Context, p Principal, in ListMembers) (
 		out.Total = total
 		return out, err
 	})
+	a.Value.Of = of
+	return a, err
 }
 
 // indexed reports whether the index has a part in the answer. The order of joining

@@ -201,7 +201,7 @@ func (m *machine) arrangeOf(t *rapid.T, w directory.When, of directory.Edge) {
 			}
 			got, added = append(got, e), append(added, x.Membership.AddedAt)
 		}
-		in.At = a.Value.At
+		in.At, in.Of = a.Value.At, a.Value.Of
 		if in.After = a.Value.Next; in.After == 0 {
 			break
 		}
@@ -284,5 +284,111 @@ func TestAPageOfAnArrangedListIsCutFromOneArrangement(t *testing.T) {
 	last, err := w.Members(ctx, p, in)
 	if err != nil || last.Value.Items[0].User.Name != "Bob" || len(last.Value.Items) != 3 {
 		t.Errorf("the last added come as %+v, %v", last.Value.Items, err)
+	}
+}
+
+func TestAPageIsOfWhatTheFirstWasOfHoweverItIsNamed(t *testing.T) {
+	w := directorytest.New(t, nil)
+	a, err := w.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := directorytest.In(directorytest.Root(), a.Value.ID)
+	user := func(name, email string) directory.MemberRef {
+		u, err := w.CreateUser(ctx, p, directory.NewUser{Name: name, Email: email})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return directory.MemberRef{Ref: directory.ByUser(u.Value.ID)}
+	}
+	ann, bob := user("ann", "a@example.com"), user("bob", "b@example.com")
+	group := func(name string, members ...directory.MemberRef) directory.MemberRef {
+		g, err := w.CreateGroup(ctx, p, directory.NewGroup{Name: name, Externals: map[string]string{"hr": name}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := directory.ByGroup(g.Value.ID)
+		for _, reason := range []string{"", "again"} { // so that each stands in two ways
+			if _, err := w.ChangeMembers(ctx, p, directory.MembersChange{Group: ref, Add: members, Standing: directory.Standing{Reason: reason}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return directory.MemberRef{IsGroup: true, Ref: ref}
+	}
+	below := group("below", ann, bob)
+	first, second := group("first", ann, bob, below), group("second", ann, bob, below)
+
+	named, addressed := directory.ByExternal("hr", "first"), directory.MemberRef{Ref: directory.ByEmail("a@example.com")}
+	next := func(after int64, at directory.When, of directory.Edge) directory.Page {
+		return directory.Page{After: after, Limit: 1, At: at, Of: of}
+	}
+	asks := map[string]func(directory.Page) (directory.Page, error){
+		"why": func(page directory.Page) (directory.Page, error) {
+			a, err := w.Explain(ctx, p, directory.Explain{Page: page, User: addressed.Ref, Group: named})
+			return next(a.Value.Next, a.Value.At, a.Value.Of), err
+		},
+		"who came": func(page directory.Page) (directory.Page, error) {
+			a, err := w.Diff(ctx, p, directory.Diff{Page: page, Group: named, From: directory.When{Revision: 1}})
+			return next(a.Value.Next, a.Value.At, a.Value.Of), err
+		},
+		"what was gained": func(page directory.Page) (directory.Page, error) {
+			a, err := w.Diff(ctx, p, directory.Diff{Page: page, Member: addressed, From: directory.When{Revision: 1}})
+			return next(a.Value.Next, a.Value.At, a.Value.Of), err
+		},
+		"since when": func(page directory.Page) (directory.Page, error) {
+			a, err := w.Timeline(ctx, p, directory.Timeline{Page: page, Group: named, Member: addressed})
+			return next(a.Value.Next, a.Value.At, a.Value.Of), err
+		},
+	}
+	for what, in := range map[string]directory.ListMembers{
+		"": {}, " through groups": {Transitive: true}, " by name": {Arrange: directory.Arrange{Sort: directory.ByTitle}},
+	} {
+		asks["members"+what] = func(page directory.Page) (directory.Page, error) {
+			in.Page, in.Group = page, named
+			a, err := w.Members(ctx, p, in)
+			return next(a.Value.Next, a.Value.At, a.Value.Of), err
+		}
+		asks["groups"+what] = func(page directory.Page) (directory.Page, error) {
+			in := in
+			in.Page, in.Member = page, addressed
+			a, err := w.GroupsOf(ctx, p, in)
+			return next(a.Value.Next, a.Value.At, a.Value.Of), err
+		}
+	}
+	pages := map[string]directory.Page{}
+	for what, ask := range asks {
+		page, err := ask(directory.Page{Limit: 1})
+		if err != nil || page.After == 0 {
+			t.Fatalf("%s: the next page is %+v, %v", what, page, err)
+		}
+		if _, err := ask(page); err != nil {
+			t.Errorf("%s: the next page: %v", what, err)
+		}
+		pages[what] = page
+	}
+
+	for _, g := range []struct {
+		directory.MemberRef
+		external map[string]string
+	}{{first, map[string]string{}}, {second, map[string]string{"hr": "first"}}} {
+		if _, err := w.UpdateGroup(ctx, p, directory.GroupUpdate{Group: g.Ref, Externals: &g.external}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, u := range []struct {
+		directory.MemberRef
+		email string
+	}{{ann, "c@example.com"}, {bob, "a@example.com"}} {
+		if _, err := w.UpdateUser(ctx, p, directory.UserUpdate{User: u.Ref, Email: &u.email}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, ask := range asks {
+		if _, err := ask(pages[what]); directory.CodeOf(err) != "cursor.foreign" {
+			t.Errorf("%s: a page of another's list is answered with %v", what, err)
+		}
+		if _, err := ask(directory.Page{Limit: 1}); err != nil {
+			t.Errorf("%s: begun again: %v", what, err)
+		}
 	}
 }

@@ -34,17 +34,21 @@ func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Ans
 			return none, err
 		}
 		now := in.At.IsZero() || in.After > 0 // a further page says as of when the first was
-		of, err := t.remembered(MemberRef{IsGroup: true, Ref: in.Group}, now)
+		group, err := t.remembered(MemberRef{IsGroup: true, Ref: in.Group}, now)
 		if err != nil {
 			return none, err
 		}
-		g, _ := of.Group()
+		g, _ := group.Group()
 		m, err := t.remembered(in.Member, now)
 		if err != nil {
 			return none, err
 		}
+		of := Edge{Group: g, Member: m}
+		if err := in.keeps(of); err != nil {
+			return none, err
+		}
 		limit := in.limit()
-		list, err := l.Periods(Edge{Group: g, Member: m}, Revision(max(in.After, 0)), limit+1)
+		list, err := l.Periods(of, Revision(max(in.After, 0)), limit+1)
 		if err != nil {
 			return none, err
 		}
@@ -64,7 +68,7 @@ func (d *Directory) Timeline(ctx context.Context, p Principal, in Timeline) (Ans
 		if err != nil {
 			return none, err
 		}
-		out := Found[Stay]{Items: make([]Stay, len(page.Items)), Next: page.Next, At: t.When}
+		out := Found[Stay]{Items: make([]Stay, len(page.Items)), Next: page.Next, At: t.When, Of: of}
 		for i, p := range page.Items {
 			if l.p.Within != nil { // [Reader.Periods] says who added it
 				a := l.p.told(Authored{Revision: p.Added, At: p.AddedAt, Actor: p.AddedBy, Dialect: p.AddedDialect})

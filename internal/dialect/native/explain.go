@@ -57,7 +57,7 @@ func (a *api) explain(w http.ResponseWriter, r *http.Request, p directory.Princi
 	}
 	x := got.Value
 	out := explainJSON{Member: x.Member, User: nameOfUser(x.User), Group: nameOfGroup(x.Group), Count: x.Count,
-		Ways: make([][]memberJSON, len(x.Ways)), Next: newCursor(x.Next, q.query(r), x.At, directory.When{}), Revision: got.Revision}
+		Ways: make([][]memberJSON, len(x.Ways)), Next: newCursor(cursor{after: x.Next, at: x.At, of: x.Of}, q.query(r)), Revision: got.Revision}
 	if !x.Member {
 		out.Why = &whyJSON{x.Why, whyDetails[x.Why]}
 	}

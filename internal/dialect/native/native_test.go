@@ -510,14 +510,16 @@ func FuzzParseCheck(f *testing.F) {
 func FuzzParseCursor(f *testing.F) {
 	q := [8]byte{1, 2, 3}
 	at := directory.When{Revision: 3, Time: time.UnixMicro(5)}
-	f.Add(newCursor(7, q, directory.When{}, directory.When{}))
-	f.Add(newCursor(7, q, at, directory.When{}))
-	f.Add(newCursor(7, q, at, directory.When{Revision: 2, Time: time.UnixMicro(4)}))
+	from := directory.When{Revision: 2, Time: time.UnixMicro(4)}
+	of := directory.Edge{Group: 9, Member: id.GroupMember(2)}
+	for _, c := range []cursor{{after: 7}, {after: 7, at: at}, {after: 7, at: at, of: of}, {after: 7, at: at, from: from}, {after: 7, at: at, from: from, of: of}} {
+		f.Add(newCursor(c, q))
+	}
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {
-		after, at, from, err := parseCursor(s, q)
-		if err == nil && newCursor(after, q, at, from) != s {
-			t.Fatalf("%q was read as %d, which is written %q", s, after, newCursor(after, q, at, from))
+		c, err := parseCursor(s, q)
+		if err == nil && newCursor(c, q) != s {
+			t.Fatalf("%q was read as %+v, which is written %q", s, c, newCursor(c, q))
 		}
 	})
 }

@@ -156,15 +156,17 @@ func (p *params) isSet(name string) bool {
 func listParams(r *http.Request, own ...string) (*params, directory.Page) {
 	p := parseParams(r, append(own, "cursor", "limit")...)
 	var page directory.Page
+	if v, given := p.values["cursor"]; given && p.err == nil {
+		var c cursor
+		c, p.err = parseCursor(v[0], p.query(r))
+		page, p.from = directory.Page{After: c.after, At: c.at, Of: c.of}, c.from
+	}
 	if v, given := p.values["limit"]; given && p.err == nil {
 		n, err := strconv.Atoi(v[0])
 		if err != nil || n < 1 || n > directory.MaxPage {
 			p.fail("limit.range", "limit", "The limit is from 1 to "+strconv.Itoa(directory.MaxPage)+".")
 		}
 		page.Limit = n
-	}
-	if v, given := p.values["cursor"]; given && p.err == nil {
-		page.After, page.At, p.from, p.err = parseCursor(v[0], p.query(r))
 	}
 	return p, page
 }
@@ -183,40 +185,57 @@ func (p *params) query(r *http.Request) [8]byte {
 }
 
 // A cursor is the place where the page before ended, the query it is of, and of a
-// list of memberships the moment that all its pages are of, of a diff both. None is
-// secret; clients are asked to look at it as opaque, so that it can hold something
-// else one day.
-func newCursor(after int64, query [8]byte, at, from directory.When) string {
-	if after == 0 {
+// list of memberships the moment that all its pages are of, of a diff both, and whose
+// list it is. None is secret; clients are asked to look at it as opaque, so that it
+// can hold something else one day.
+type cursor struct {
+	after    int64
+	at, from directory.When
+	of       directory.Edge
+}
+
+func newCursor(c cursor, query [8]byte) string {
+	if c.after == 0 {
 		return ""
 	}
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 48), uint64(after))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 56), uint64(c.after))
 	b = append(b, query[:]...)
-	for _, w := range [...]directory.When{at, from} {
+	for _, w := range [...]directory.When{c.at, c.from} {
 		if !w.IsZero() {
 			b = binary.BigEndian.AppendUint64(b, uint64(w.Revision))
 			b = binary.BigEndian.AppendUint64(b, uint64(w.Time.UnixMicro()))
 		}
 	}
+	if c.of != (directory.Edge{}) {
+		b = binary.BigEndian.AppendUint32(b, uint32(c.of.Group))
+		b = binary.BigEndian.AppendUint32(b, uint32(c.of.Member))
+	}
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-func parseCursor(s string, query [8]byte) (after int64, at, from directory.When, err error) {
+func parseCursor(s string, query [8]byte) (c cursor, err error) {
+	errMalformed := invalid("cursor.malformed", "cursor", "That is not a cursor of this API.")
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != 16 && len(b) != 32 && len(b) != 48 {
-		return 0, at, from, invalid("cursor.malformed", "cursor", "That is not a cursor of this API.")
+	if err != nil || len(b) < 16 || len(b) == 24 || len(b) > 56 || len(b)%8 != 0 {
+		return c, errMalformed
 	}
-	after = int64(binary.BigEndian.Uint64(b))
-	if [8]byte(b[8:]) != query || after <= 0 {
-		return 0, at, from, invalid("cursor.foreign", "cursor", "That cursor is of another query; start again without one.")
+	c.after = int64(binary.BigEndian.Uint64(b))
+	if [8]byte(b[8:]) != query || c.after <= 0 {
+		return c, invalid("cursor.foreign", "cursor", "That cursor is of another query; start again without one.")
 	}
 	b = b[16:]
-	for _, w := range [...]*directory.When{&at, &from} {
-		if len(b) > 0 {
+	for _, w := range [...]*directory.When{&c.at, &c.from} {
+		if len(b) >= 16 {
 			w.Revision = directory.Revision(binary.BigEndian.Uint64(b))
 			w.Time = time.UnixMicro(int64(binary.BigEndian.Uint64(b[8:]))).UTC()
 			b = b[16:]
 		}
 	}
-	return after, at, from, nil
+	if len(b) == 8 {
+		c.of = directory.Edge{Group: id.Number(binary.BigEndian.Uint32(b)), Member: id.Member(binary.BigEndian.Uint32(b[4:]))}
+		if c.of == (directory.Edge{}) {
+			return c, errMalformed
+		}
+	}
+	return c, nil
 }

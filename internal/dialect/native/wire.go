@@ -282,7 +282,8 @@ func totalled[T any](l list[T], total int64, asked bool) list[T] {
 }
 
 func listOf[T, W any](found directory.Found[T], query [8]byte, encode func(T) W) list[W] {
-	l := list[W]{Items: make([]W, len(found.Items)), Next: newCursor(found.Next, query, found.At, found.From)}
+	next := cursor{found.Next, found.At, found.From, found.Of}
+	l := list[W]{Items: make([]W, len(found.Items)), Next: newCursor(next, query)}
 	for i, item := range found.Items {
 		l.Items[i] = encode(item)
 	}
