@@ -68,8 +68,14 @@ func Strict(body []byte, v any) error {
 	if err == nil {
 		return nil
 	}
+	field := func(at jsontext.Pointer) string {
+		return strings.ReplaceAll(strings.TrimPrefix(string(at), "/"), "/", ".")
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok && errors.Is(err, jsontext.ErrDuplicateName) {
+		return &directory.Error{Kind: directory.Invalid, Code: "field.repeated", Field: field(e.JSONPointer), Detail: "A field is given at most once.", Err: err}
+	}
 	if e, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
-		where := strings.ReplaceAll(strings.TrimPrefix(string(e.JSONPointer), "/"), "/", ".")
+		where := field(e.JSONPointer)
 		if errors.Is(err, jsonv2.ErrUnknownName) {
 			return &directory.Error{Kind: directory.Invalid, Code: "field.unknown", Field: where, Detail: "There is no field named " + strconv.Quote(where) + " here.", Err: err}
 		}
