@@ -143,7 +143,7 @@ func (m *machine) arrangeOf(t *rapid.T, w directory.When, of directory.Edge) {
 	in.Transitive = rapid.Bool().Draw(t, "transitive")
 	in.Standing = !in.Transitive && rapid.Bool().Draw(t, "standing")
 	in.Sort = rapid.SampledFrom([]directory.SortBy{0, directory.ByPlace, directory.ByTitle, directory.ByTitle, directory.ByStatus, directory.ByAdded}).Draw(t, "sort")
-	in.NamePrefix = rapid.SampledFrom([]string{"", "u", "u1", "g"}).Draw(t, "prefix")
+	in.NamePrefix = rapid.SampledFrom([]string{"", "n", "n1", "x"}).Draw(t, "prefix")
 	if in.Standing && rapid.Bool().Draw(t, "by status") {
 		holds := rapid.Bool().Draw(t, "holds")
 		in.Holds = &holds

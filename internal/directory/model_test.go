@@ -376,11 +376,6 @@ func (m *machine) updateUser(t *rapid.T) {
 		}
 		in.Expires = &expires
 	}
-	if rapid.IntRange(0, 2).Draw(t, "rename") == 0 {
-		// To a name that somebody has or had, or a group, or nobody.
-		name := fmt.Sprint(rapid.SampledFrom([]string{"u", "g"}).Draw(t, "letter"), rapid.IntRange(1, m.made).Draw(t, "name"))
-		in.Name = &name
-	}
 	a, err := m.d.UpdateUser(ctx, m.p, in)
 	want := m.o.change(m.d.Now(), func(next *oracle, at time.Time) (bool, error) {
 		u, ok := next.users[n]
@@ -388,14 +383,6 @@ func (m *machine) updateUser(t *rapid.T) {
 			return false, directory.ErrNoUser
 		}
 		before := u
-		if in.Name != nil {
-			u.Name = *in.Name
-			for other, x := range next.users {
-				if other != n && x.Name == u.Name {
-					return false, directory.ErrUserNameTaken
-				}
-			}
-		}
 		if in.Suspended != nil {
 			u.Suspended = *in.Suspended
 		}

@@ -179,7 +179,9 @@ func (l listing) byName(after *entry, n int) (on []entry, last *entry, end bool,
 func (l listing) byNumber(after *entry, n int) (on []entry, last *entry, end bool, err error) {
 	from := id.Number(0)
 	if after != nil {
-		from, _ = after.Member.User()
+		if u, ok := after.Member.User(); ok { // groups come before all users
+			from = u
+		}
 	}
 	on = l.holding(from, n)
 	end = len(on) < n
