@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"roster/internal/id"
@@ -302,27 +301,30 @@ func (b *batch) others(r run, limit int) ([]Edge, error) {
 	if len(r.groups)+len(r.members) == 0 {
 		return nil, nil
 	}
-	most := limit + len(r.items)
-	if b.t.p.Within != nil {
-		most = math.MaxInt32 // those beyond the bound do not count
-	}
-	edges, err := b.t.Writer.Edges(r.groups, r.members, most)
-	if err != nil {
-		return nil, err
-	}
 	named := make(map[id.Member]bool, len(r.members))
 	for _, m := range r.members {
 		named[m] = true
-	}
-	sees, err := b.t.sight(edges, func(m id.Member) bool { return named[m] })
-	if err != nil {
-		return nil, err
 	}
 	stays := make(map[Edge]bool, len(r.items))
 	for _, i := range r.items {
 		stays[i.edge] = true
 	}
-	return slices.DeleteFunc(edges, func(e Edge) bool { return stays[e] || !sees(e) }), nil
+	// Enough at once, unless much of it is beyond the principal's bound.
+	for most := limit + len(r.items); ; most *= 2 {
+		edges, err := b.t.Writer.Edges(r.groups, r.members, most)
+		if err != nil {
+			return nil, err
+		}
+		end := len(edges) < most
+		sees, err := b.t.sight(edges, func(m id.Member) bool { return named[m] })
+		if err != nil {
+			return nil, err
+		}
+		edges = slices.DeleteFunc(edges, func(e Edge) bool { return stays[e] || !sees(e) })
+		if end || len(edges) >= limit {
+			return edges[:min(len(edges), limit)], nil
+		}
+	}
 }
 
 // replaced returns what a replacement takes out as things stand.
