@@ -195,7 +195,14 @@ func TestMoreWaysThanCanBeCountedAreExplainedPageByPage(t *testing.T) {
 func chain(t *testing.T, engine string, n int, name func(int) string) (*directory.Directory, directory.Principal, []directory.Ref) {
 	t.Helper()
 	d := nodes(t, engine)[0]
-	a, err := d.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: "one"})
+	p, refs := chainIn(t, d, "one", n, name)
+	return d, p, refs
+}
+
+// chainIn is chain in a new tenant of a directory.
+func chainIn(t *testing.T, d *directory.Directory, tenant string, n int, name func(int) string) (directory.Principal, []directory.Ref) {
+	t.Helper()
+	a, err := d.CreateTenant(ctx, directorytest.Root(), directory.NewTenant{Name: tenant})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +221,7 @@ func chain(t *testing.T, engine string, n int, name func(int) string) (*director
 	if _, err := d.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.AddMembers, Pairs: pairs}}}); err != nil {
 		t.Fatal(err)
 	}
-	return d, p, refs
+	return p, refs
 }
 
 func TestTheWholeOfALongCycleIsNamedAndManyAreToldByTheirEnds(t *testing.T) {
@@ -314,9 +321,11 @@ func TestOfManyLinksThoseAreRefusedThatOneAfterTheOtherWouldBe(t *testing.T) {
 	for _, work := range []int{64, 0} { // with and without time for shortest paths
 		t.Run(fmt.Sprint("work ", work), func(t *testing.T) {
 			directory.WorkPerPath(t, work)
+			d, tenants := nodes(t, "sqlite")[0], 0
 			rapid.Check(t, func(rt *rapid.T) {
 				n := rapid.IntRange(2, 60).Draw(rt, "groups")
-				d, p, refs := chain(t, "sqlite", n, func(i int) string { return fmt.Sprint("g", i) })
+				tenants++
+				p, refs := chainIn(t, d, fmt.Sprint("t", tenants), n, func(i int) string { return fmt.Sprint("g", i) })
 				stands := map[[2]int]bool{}
 				for i := range n - 1 {
 					stands[[2]int{i, i + 1}] = true
