@@ -187,6 +187,36 @@ func (t then) checks(edges []Edge) ([]bool, error) {
 	return answers, err
 }
 
+// users and groups resolve refs as of then. Ids need no rows if the index has them
+// as of then.
+func (t then) users(refs []Ref) ([]id.Number, error) {
+	if !t.indexed(refs) {
+		return t.l.usersIn(t.Past, refs)
+	}
+	numbers := make([]id.Number, len(refs))
+	for i, ref := range refs {
+		numbers[i], _ = t.st.User(id.User(ref.UUID))
+	}
+	return numbers, nil
+}
+
+func (t then) groups(refs []Ref) ([]id.Number, error) {
+	if !t.indexed(refs) {
+		return t.l.groupsIn(t.Past, refs)
+	}
+	numbers := make([]id.Number, len(refs))
+	for i, ref := range refs {
+		numbers[i], _ = t.st.Group(id.Group(ref.UUID))
+	}
+	return numbers, nil
+}
+
+// indexed reports whether the index alone says whom or what the refs mean. Of a
+// bound it does not know.
+func (t then) indexed(refs []Ref) bool {
+	return t.st != nil && t.l.p.Within == nil && !slices.ContainsFunc(refs, func(r Ref) bool { return r.Kind != RefID })
+}
+
 // WereMembers answers many checks, in order, as of one moment. In the past,
 // names are those of then. It needs [ReadMembers], and heeds [Within]: who or what
 // is beyond the bound is in nothing, and holds nobody.
@@ -200,14 +230,14 @@ func (d *Directory) WereMembers(ctx context.Context, p Principal, checks []Check
 		for i, c := range checks {
 			users[i], groups[i] = c.User, c.Group
 		}
-		userNumbers, err := l.usersIn(t.Past, users)
+		userNumbers, err := t.users(users)
 		if err != nil {
 			return nil, err
 		}
 		if err := l.authorizeAll(userNumbers, ReadMembers); err != nil {
 			return nil, err
 		}
-		groupNumbers, err := l.groupsIn(t.Past, groups)
+		groupNumbers, err := t.groups(groups)
 		if err != nil {
 			return nil, err
 		}

@@ -23,8 +23,9 @@ import (
 // groups, and of how many users the name is read.
 type countedStore struct {
 	directory.Store
-	cold   bool        // so that no tenant can be read into memory
-	unread atomic.Bool // while the log cannot be read
+	cold   bool         // so that no tenant can be read into memory
+	named  atomic.Int64 // how often it is asked whom refs of the past mean
+	unread atomic.Bool  // while the log cannot be read
 	asked  atomic.Int64
 	names  atomic.Int64
 
@@ -120,6 +121,14 @@ type countedPast struct {
 	s *countedStore
 }
 
+func (p countedPast) UserNumbers(refs []directory.Ref) ([]id.Number, error) {
+	p.s.named.Add(1)
+	return p.Past.UserNumbers(refs)
+}
+func (p countedPast) GroupNumbers(refs []directory.Ref) ([]id.Number, error) {
+	p.s.named.Add(1)
+	return p.Past.GroupNumbers(refs)
+}
 func (p countedPast) MembersOf(g id.Number, at time.Time, after id.Number, limit int) ([]id.Number, error) {
 	p.s.asked.Add(1)
 	return p.Past.MembersOf(g, at, after, limit)
@@ -420,5 +429,33 @@ func TestNothingThatWasKeptOutlivesItsHistory(t *testing.T) {
 	c.asks()
 	if c.members(directory.Page{Limit: 2, After: first.Next, At: first.At}, false); c.asks() == 0 {
 		t.Error("of a tenant that was forgotten something is kept")
+	}
+}
+
+// A check of the past by ids asks the rows nothing if the index has kept that moment.
+func TestACheckOfAMomentThatIsKeptAsksTheRowsNothing(t *testing.T) {
+	c := newCrew(t, "sqlite", false)
+	page, err := c.Members(ctx, c.p, directory.ListMembers{Group: c.top, Transitive: true, Page: directory.Page{Limit: 1}})
+	then := ok(t, page, err).At
+	u, err := c.User(ctx, c.p, c.ann.Ref)
+	ann := ok(t, u, err)
+	g, err := c.Group(ctx, c.p, c.top)
+	top := ok(t, g, err)
+	d, err := c.DeleteUser(ctx, c.p, directory.Deletion{Ref: c.ann.Ref})
+	ok(t, d, err)
+	for _, test := range []struct {
+		user  directory.Ref
+		named int64
+	}{{directory.ByUser(ann.ID), 0}, {c.ann.Ref, 1}} {
+		c.store.asked.Store(0)
+		c.store.named.Store(0)
+		a, err := c.WereMembers(ctx, c.p, []directory.Check{{User: test.user, Group: directory.ByGroup(top.ID)}}, then)
+		if in := ok(t, a, err); !in[0] || c.store.asked.Load() != 0 || c.store.named.Load() != test.named {
+			t.Errorf("%v was in: %v; the rows were asked %d times and for %d names, want 0 and %d", test.user, in[0], c.store.asked.Load(), c.store.named.Load(), test.named)
+		}
+	}
+	a, err := c.WereMembers(ctx, c.p, []directory.Check{{User: directory.ByUser(ann.ID), Group: directory.ByGroup(top.ID)}}, directory.When{})
+	if ok(t, a, err)[0] {
+		t.Error("a deleted user is in")
 	}
 }
