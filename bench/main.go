@@ -105,10 +105,11 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 			return err
 		}
 	}
-	if o.docs != "" {
-		return document(o.docs, kept)
+	if o.docs == "" {
+		return nil
 	}
-	return nil
+	kept.merge(nil)
+	return errors.Join(kept.write(o.file), document(o.docs, kept))
 }
 
 // measure measures everything wanted, prints it, and keeps it as it comes: the next

@@ -65,8 +65,8 @@ func (m *meter) at(ctx context.Context, n int) ([]figure, error) {
 		{(*town).checks, []*work{coreCheck, httpCheck}},
 		{(*town).adds, []*work{httpAdd, httpAdds, httpAssign}},
 		{(*town).nesting, []*work{addSmall, addBig, addBelow, linkBelow, rehearse}},
-		{(*town).pages, []*work{pageFirst, pageMiddle, pageLast, wideFirst, wideMiddle, wideLast, sortFirst, sortAgain, sortMiddle, sortLast,
-			filterFirst, filterLast, leftMiddle, leftWideMiddle, leftSortMiddle}},
+		{(*town).pages, []*work{pageFirst, pageMiddle, pageLast, wideFirst, wideMiddle, wideLast, sortFirst, sortMiddle, sortLast,
+			filterFirst, filterLast, addedFirst, leftMiddle, leftWideMiddle, leftSortMiddle}},
 		{(*town).pastAndWhy, []*work{pastCheck, pastPage, explained, timeline, diffSmall, diffBig}},
 		{(*town).counts, []*work{countDirect, countWide, countTree}},
 		{(*town).starts, []*work{started}}, // last, because it ends the server

@@ -61,13 +61,16 @@ func (t *town) pages(ctx context.Context) ([]figure, error) {
 		return nil, err
 	}
 	figures = append(figures, more...)
-	// As of now, and so of another moment each time: nothing is sorted before.
-	if more, err = t.alone(ctx, read(sortFirst, sorted, now(sortedAt[0])), read(filterFirst, filtered, now(filteredAt[0]))); err != nil {
+	if more, err = t.alone(ctx,
+		read(sortFirst, sorted, now(sortedAt[0])), read(sortMiddle, sorted, sortedAt[1]), read(sortLast, sorted, sortedAt[2]),
+		read(filterFirst, filtered, now(filteredAt[0])), read(filterLast, filtered, filteredAt[1])); err != nil {
 		return nil, err
 	}
 	figures = append(figures, more...)
-	if more, err = t.alone(ctx,
-		read(sortAgain, sorted, sortedAt[0]), read(sortMiddle, sorted, sortedAt[1]), read(sortLast, sorted, sortedAt[2]), read(filterLast, filtered, filteredAt[1])); err != nil {
+	// As of now, and so of another moment each time: nothing is sorted before.
+	added := direct
+	added.Sort = directory.ByAdded
+	if more, err = t.alone(ctx, read(addedFirst, added, now(sortedAt[0]))); err != nil {
 		return nil, err
 	}
 	figures = append(figures, more...)

@@ -90,13 +90,13 @@ var (
 	wideLast   = &work{name: "the last page, through groups", against: wideFirst, alike: true, level: true}
 	_          = below("pages of everybody", pageFirst, pageMiddle, pageLast, wideFirst, wideMiddle, wideLast)
 
-	sortFirst   = &work{name: "first page by name, sorting everybody", grows: "everybody is sorted, once for all pages"}
-	sortAgain   = &work{name: "first page by name, sorted before", level: true}
-	sortMiddle  = &work{name: "a page in the middle, by name", against: sortAgain, alike: true, level: true}
-	sortLast    = &work{name: "the last page, by name", against: sortAgain, alike: true, level: true}
-	filterFirst = &work{name: "first page of a filter by name", grows: "everybody is looked at, once for all pages"}
-	filterLast  = &work{name: "the last page of a filter by name", against: sortAgain, alike: true, level: true}
-	_           = below("pages sorted or filtered", sortFirst, sortAgain, sortMiddle, sortLast, filterFirst, filterLast)
+	sortFirst   = &work{name: "first page by name", level: true}
+	sortMiddle  = &work{name: "a page in the middle, by name", against: sortFirst, alike: true, level: true}
+	sortLast    = &work{name: "the last page, by name", against: sortFirst, alike: true, level: true}
+	filterFirst = &work{name: "first page of a filter by name", level: true}
+	filterLast  = &work{name: "the last page of a filter by name", against: filterFirst, alike: true, level: true}
+	addedFirst  = &work{name: "first page by when they were added", grows: "everybody is sorted, once for all pages"}
+	_           = below("pages sorted or filtered", sortFirst, sortMiddle, sortLast, filterFirst, filterLast, addedFirst)
 
 	keptMiddle     = &work{name: "in the middle, of the present", only: true, level: true}
 	leftMiddle     = &work{name: "in the middle", against: keptMiddle, alike: true, level: true}
@@ -111,7 +111,7 @@ var (
 	explained = &work{name: "explain", level: true}
 	timeline  = &work{name: "timeline of a membership with 20 periods", level: true}
 	diffSmall = &work{name: "diff of a group of 10 with 10 changes", level: true}
-	diffBig   = &work{name: "diff of the group of everybody with 10 changes", grows: "both sides are read: from memory while the index keeps them, or from rows"}
+	diffBig   = &work{name: "diff of the group of everybody with 10 changes", level: true}
 	_         = below("the past, and why", pastCheck, pastPage, explained, timeline, diffSmall, diffBig)
 
 	countDirect = &work{name: "exact count of the group of everybody", level: true}
