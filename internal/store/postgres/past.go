@@ -220,10 +220,12 @@ var everInto = `WITH RECURSIVE up(m, g) AS (
  SELECT e.member, e.grp FROM unnest($4::int[]) AS j(m)` + ever("e.member = j.m"+heldThen) + `
  UNION SELECT up.m, e.grp FROM up` + ever("e.member = -up.g"+heldThen) + ")"
 
-// Check implements [directory.Past].
+// Check implements [directory.Past]. It looks no further up than the group.
 func (p *past) Check(user, group id.Number, at time.Time) (bool, error) {
-	yes, err := p.Checks([]directory.Edge{{Group: group, Member: id.UserMember(user)}}, at)
-	return len(yes) > 0, err
+	var in bool
+	err := p.c.row(p.ctx, everInto+" SELECT EXISTS (SELECT 1 FROM up WHERE up.g = $5) AND "+wasActive("$6"),
+		p.pk, p.rev, micros(at), integers([]id.Number{user}), int64(group), int64(user)).Scan(&in)
+	return in, err
 }
 
 // Checks implements [directory.Past].

@@ -264,6 +264,13 @@ func (m moment) compareThen(p directory.Past, at time.Time, most id.Number) erro
 	if !slices.Equal(yes, inside) {
 		return fmt.Errorf("method Checks says yes to %v, want %v", yes, inside)
 	}
+	for _, e := range edges {
+		if u, ok := e.Member.User(); ok {
+			if is, err := p.Check(u, e.Group, at); err != nil || is != slices.Contains(inside, e) {
+				return fmt.Errorf("method Check says %v of %v, %v", is, e, err)
+			}
+		}
+	}
 	for g := id.Number(1); g <= most; g++ {
 		var want []id.Number
 		for _, m := range everyone {
