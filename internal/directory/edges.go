@@ -12,6 +12,19 @@ type item struct {
 	problem *Error
 }
 
+// ruling runs a change of how anybody stands in these groups: every way to make
+// one comes through here, so the rules of who may are kept here.
+func (t *tx) ruling(groups []id.Number, change func() error) error {
+	if err := t.mayRule(groups...); err != nil {
+		return err
+	}
+	admin, err := t.conferAdmin(groups...)
+	if err != nil {
+		return err
+	}
+	return t.keepingAdmin(admin, change)
+}
+
 // change makes and ends memberships: every way to do so comes through here, so
 // the rules are kept here. Results are by item index, additions first.
 func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Result, error) {
@@ -28,16 +41,8 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 		}
 	}
 	wanted, unwanted := edgesIn(add), edgesIn(remove)
-	groups := groupsAmong(wanted, unwanted)
-	if err := t.mayRule(groups...); err != nil {
-		return nil, err
-	}
-	admin, err := t.conferAdmin(groups...)
-	if err != nil {
-		return nil, err
-	}
 	var added, removed map[Edge]Outcome
-	err = t.keepingAdmin(admin, func() (err error) {
+	err := t.ruling(groupsAmong(wanted, unwanted), func() (err error) {
 		if added, err = t.add(wanted, s, keep); err != nil {
 			return err
 		}
@@ -135,8 +140,8 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 	for _, e := range edges {
 		outcomes[e] = Added
 	}
-	var ended, updates []Edge
-	early := map[Standing][]Edge{} // to begin now instead of later
+	var ended []Edge
+	var updates []Membership
 	now := t.At()
 	for _, m := range present {
 		switch {
@@ -146,14 +151,14 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 			ended = append(ended, m.Edge) // by the clock, so this is a new membership
 		case keep && !m.From.IsZero() && now.Before(m.From):
 			outcomes[m.Edge] = Updated
-			begun := m.Standing
-			begun.From = time.Time{}
-			early[begun] = append(early[begun], m.Edge)
+			m.From = time.Time{} // begin now instead of later
+			updates = append(updates, m)
 		case keep:
 			outcomes[m.Edge] = Already
 		default:
 			outcomes[m.Edge] = Updated
-			updates = append(updates, m.Edge)
+			m.Standing = s
+			updates = append(updates, m)
 		}
 	}
 	if err := t.DeleteEdges(ended); err != nil {
@@ -162,12 +167,7 @@ func (t *tx) add(edges []Edge, s Standing, keep bool) (map[Edge]Outcome, error) 
 	if _, err := t.InsertEdges(ended, s); err != nil {
 		return nil, err
 	}
-	for begun, edges := range early {
-		if err := t.UpdateEdges(edges, begun); err != nil {
-			return nil, err
-		}
-	}
-	return outcomes, t.UpdateEdges(updates, s)
+	return outcomes, t.UpdateEdges(updates)
 }
 
 // remove ends the memberships on the edges and says what became of each.

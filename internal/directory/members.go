@@ -243,11 +243,20 @@ func checkBatch(n int, s Standing) error {
 	return s.Check()
 }
 
+// empty reports whether there is no moment at which a membership so dated holds.
+func (s Standing) empty() bool {
+	return !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until)
+}
+
+func errEmpty(field string) *Error {
+	return invalid("validity.empty", field, "A membership must start before it ends.")
+}
+
 // Check says what is wrong with a standing, if anything: every operation that
 // takes one refuses it so.
 func (s Standing) Check() error {
-	if !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until) {
-		return invalid("validity.empty", "valid_until", "A membership must start before it ends.")
+	if s.empty() {
+		return errEmpty("valid_until")
 	}
 	if err := checkDate("valid_from", s.From); err != nil {
 		return err

@@ -467,37 +467,39 @@ func (m *machine) deleteGroup(t *rapid.T) {
 	}))
 }
 
+// membersOf draws members, who may be in the group or not.
+func (m *machine) membersOf(t *rapid.T, what string, g id.Number) (refs []directory.MemberRef, want []wanted) {
+	for range rapid.IntRange(0, 4).Draw(t, what) {
+		isGroup := rapid.Bool().Draw(t, "a group")
+		w := wanted{edge: directory.Edge{Group: g}}
+		n := id.Number(0)
+		if isGroup {
+			n = m.group(t)
+			w.edge.Member = id.GroupMember(n)
+			if _, ok := m.o.groups[n]; !ok {
+				w.code = "group.unknown"
+			}
+		} else {
+			n = m.user(t)
+			w.edge.Member = id.UserMember(n)
+			if _, ok := m.o.users[n]; !ok {
+				w.code = "user.unknown"
+			}
+		}
+		refs, want = append(refs, directory.MemberRef{IsGroup: isGroup, Ref: m.ref(t, isGroup, n)}), append(want, w)
+	}
+	return refs, want
+}
+
 func (m *machine) changeMembers(t *rapid.T) {
 	g := m.group(t)
 	in := directory.MembersChange{
 		Group: m.ref(t, true, g), Standing: m.standing(t), Keep: rapid.Bool().Draw(t, "keep"),
 		Mode: rapid.SampledFrom([]directory.Mode{directory.Atomic, directory.Each}).Draw(t, "mode"),
 	}
-	items := func(what string) (refs []directory.MemberRef, want []wanted) {
-		for range rapid.IntRange(0, 4).Draw(t, what) {
-			isGroup := rapid.Bool().Draw(t, "a group")
-			w := wanted{edge: directory.Edge{Group: g}}
-			n := id.Number(0)
-			if isGroup {
-				n = m.group(t)
-				w.edge.Member = id.GroupMember(n)
-				if _, ok := m.o.groups[n]; !ok {
-					w.code = "group.unknown"
-				}
-			} else {
-				n = m.user(t)
-				w.edge.Member = id.UserMember(n)
-				if _, ok := m.o.users[n]; !ok {
-					w.code = "user.unknown"
-				}
-			}
-			refs, want = append(refs, directory.MemberRef{IsGroup: isGroup, Ref: m.ref(t, isGroup, n)}), append(want, w)
-		}
-		return refs, want
-	}
 	var add, remove []wanted
-	in.Add, add = items("add")
-	in.Remove, remove = items("remove")
+	in.Add, add = m.membersOf(t, "add", g)
+	in.Remove, remove = m.membersOf(t, "remove", g)
 	links := maps.Clone(m.o.edges)
 	a, err := m.d.ChangeMembers(ctx, m.p, in)
 	want := m.o.change(m.d.Now(), func(next *oracle, at time.Time) (bool, error) {
@@ -834,7 +836,7 @@ func TestOnPostgreSQLTheDirectoryIsWhatAnOracleOfMapsSays(t *testing.T) {
 
 // What differs is found among what has changed, so this changes little else.
 var changing = []string{
-	"change members", "more members", "change many", "change groups", "update user", "move the clock", "forget what is in memory",
+	"change members", "more members", "update members", "change many", "change groups", "update user", "move the clock", "forget what is in memory",
 	"compare two moments", "compare many moments", "compare many others",
 }
 
@@ -912,6 +914,7 @@ func checkOracle(t *testing.T, empty engineer, only ...string) {
 			"most members":   m.changeMembers,
 			"change many":    m.changeMany,
 			"change more":    m.changeMany,
+			"update members": m.updateMembers,
 			"change groups":  m.changeGroups,
 			"more groups":    m.changeGroups,
 			"move the clock": func(t *rapid.T) {

@@ -174,6 +174,9 @@ var operations = map[string]operation{
 	"ChangeMembers": {directory.WriteMembers, func(w *world, p directory.Principal) error {
 		return drop(w.ChangeMembers(ctx, p, directory.MembersChange{Group: directory.ByNumber(1), Remove: []directory.MemberRef{{Ref: directory.ByNumber(1)}}}))
 	}},
+	"UpdateMembers": {directory.WriteMembers, func(w *world, p directory.Principal) error {
+		return drop(w.UpdateMembers(ctx, p, directory.MembersUpdate{Group: directory.ByNumber(1), Members: []directory.MemberRef{{Ref: directory.ByNumber(1)}}, Patch: directory.StandingPatch{Reason: ptr("why")}}))
+	}},
 	"ChangeMemberships": {directory.WriteMembers, func(w *world, p directory.Principal) error {
 		return drop(w.ChangeMemberships(ctx, p, directory.Batch{Runs: []directory.BatchRun{{Do: directory.RemoveMembers, Members: []directory.MemberRef{{Ref: directory.ByNumber(1)}}, Groups: []directory.Ref{directory.ByNumber(1)}}}}))
 	}},
@@ -453,6 +456,9 @@ func TestWhoTouchesAPrivilegedGroupMustHoldWhatItConfers(t *testing.T) {
 		{"change how it stands", func(p directory.Principal) error {
 			return drop(w.ChangeMembers(ctx, p, directory.MembersChange{Group: directory.ByGroup(below.ID), Add: []directory.MemberRef{member(ann)}, Standing: directory.Standing{Reason: "r"}}))
 		}},
+		{"change in part how it stands", func(p directory.Principal) error {
+			return drop(w.UpdateMembers(ctx, p, directory.MembersUpdate{Group: directory.ByGroup(below.ID), Members: []directory.MemberRef{member(ann)}, Patch: directory.StandingPatch{Reason: ptr("s")}}))
+		}},
 		{"remove from the group below", members(below, nil, []directory.MemberRef{member(ann)})},
 		{"join the group", func(p directory.Principal) error {
 			return drop(w.ChangeGroups(ctx, p, directory.GroupsChange{Member: member(ann), Add: []directory.Ref{directory.ByGroup(plain.ID), directory.ByGroup(top.ID)}}))
@@ -566,6 +572,9 @@ func TestATenantKeepsAnAdministratorOnEveryPath(t *testing.T) {
 		root          directory.User
 	}
 	change := func(p paths, c directory.MembersChange) error { return drop(p.w.ChangeMembers(ctx, p.w.admin, c)) }
+	update := func(p paths, g directory.Group, m directory.MemberRef, patch directory.StandingPatch) error {
+		return drop(p.w.UpdateMembers(ctx, p.w.admin, directory.MembersUpdate{Group: directory.ByGroup(g.ID), Members: []directory.MemberRef{m}, Patch: patch}))
+	}
 	for _, c := range []struct {
 		what string
 		do   func(p paths) error
@@ -596,6 +605,18 @@ func TestATenantKeepsAnAdministratorOnEveryPath(t *testing.T) {
 		}},
 		{"let the membership begin tomorrow", func(p paths) error {
 			return change(p, directory.MembersChange{Group: directory.ByGroup(p.below.ID), Add: []directory.MemberRef{member(p.root)}, Standing: directory.Standing{From: p.w.Now().Add(24 * time.Hour)}})
+		}},
+		{"update the membership to end at once", func(p paths) error {
+			return update(p, p.below, member(p.root), directory.StandingPatch{Until: ptr(p.w.Now())})
+		}},
+		{"update the membership to end some day", func(p paths) error {
+			return update(p, p.below, member(p.root), directory.StandingPatch{Until: ptr(p.w.Now().Add(24 * time.Hour))})
+		}},
+		{"update the membership to begin tomorrow", func(p paths) error {
+			return update(p, p.below, member(p.root), directory.StandingPatch{From: ptr(p.w.Now().Add(24 * time.Hour))})
+		}},
+		{"update the link to end some day", func(p paths) error {
+			return update(p, p.admins, child(p.below), directory.StandingPatch{Until: ptr(p.w.Now().Add(24 * time.Hour))})
 		}},
 		{"let the link end some day", func(p paths) error {
 			return change(p, directory.MembersChange{Group: directory.ByGroup(p.admins.ID), Add: []directory.MemberRef{child(p.below)}, Standing: directory.Standing{Until: p.w.Now().Add(24 * time.Hour)}})

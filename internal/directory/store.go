@@ -319,10 +319,11 @@ type Writer interface {
 
 	// InsertEdges makes memberships stand on edges where none does, in this
 	// order of joining, and returns those that stood on the others already.
-	// UpdateEdges changes how those on the edges stand; DeleteEdges ends them.
+	// UpdateEdges makes those that stand on the edges of these memberships stand
+	// as these do, of which nothing else is looked at; DeleteEdges ends them.
 	// What ends is kept as a past period. No edge may be given twice.
 	InsertEdges([]Edge, Standing) (present []Membership, err error)
-	UpdateEdges([]Edge, Standing) error
+	UpdateEdges([]Membership) error
 	DeleteEdges([]Edge) error
 
 	// PutSignIn keeps how a user signs in. It leaves a record only of what

@@ -23,7 +23,7 @@ func (w *world) within(g directory.Grants, groups ...directory.Group) directory.
 }
 
 // heeded are the operations that heed a bound; every other refuses it.
-var heeded = map[string]bool{"IsMember": true, "AreMembers": true, "WereMembers": true, "Explain": true, "Timeline": true, "Diff": true, "Members": true, "GroupsOf": true, "Membership": true, "ChangeMemberships": true, "ChangeMembers": true, "ChangeGroups": true, "CreateUsers": true, "Suspend": true, "Portrait": true, "Portraits": true}
+var heeded = map[string]bool{"IsMember": true, "AreMembers": true, "WereMembers": true, "Explain": true, "Timeline": true, "Diff": true, "Members": true, "GroupsOf": true, "Membership": true, "ChangeMemberships": true, "ChangeMembers": true, "UpdateMembers": true, "ChangeGroups": true, "CreateUsers": true, "Suspend": true, "Portrait": true, "Portraits": true}
 
 func TestAnOperationThatDoesNotHeedABoundRefusesABoundedKey(t *testing.T) {
 	for name, call := range operations {
@@ -391,6 +391,21 @@ func TestAdvisory18_ABoundedBatchTouchesWhatItsKeySees(t *testing.T) {
 			}
 			for _, u := range []directory.User{b.insider, b.nested} { // back to where they were
 				b.add(b.mine, member(u), directory.Standing{})
+			}
+		}
+	}
+	for i, g := range groups {
+		a, err := b.UpdateMembers(ctx, b.p, directory.MembersUpdate{Group: g, Members: refs, Patch: directory.StandingPatch{Reason: ptr("seen")}})
+		if i > 1 {
+			if code(err) != "group.unknown" {
+				t.Errorf("group %d is updated: %v", i, err)
+			}
+			continue
+		}
+		for m, s := range ok(t, a, err) {
+			seen := m < 2 || m == 7
+			if seen == (s.Outcome == directory.Bad) || !seen && (s.Edge.Member != 0 || s.Membership.Serial != 0) || s.Membership.AddedBy.Name != "" {
+				t.Errorf("the update of item %d in group %d comes to %+v", m, i, s)
 			}
 		}
 	}

@@ -313,25 +313,34 @@ func (w *writer) archive(groups, members []int32) error {
 }
 
 // UpdateEdges implements [directory.Writer].
-func (w *writer) UpdateEdges(edges []directory.Edge, s directory.Standing) error {
-	if len(edges) == 0 {
+func (w *writer) UpdateEdges(list []directory.Membership) error {
+	if len(list) == 0 {
 		return nil
 	}
 	if err := w.save(); err != nil {
 		return err
+	}
+	edges := make([]directory.Edge, len(list))
+	starts, ends, roles := make([]int64, len(list)), make([]int64, len(list)), make([]int16, len(list))
+	sources, reasons := make([]*string, len(list)), make([]*string, len(list))
+	for i, m := range list {
+		edges[i] = m.Edge
+		starts[i], ends[i], roles[i] = micros(m.From), micros(m.Until), int16(m.Role)
+		sources[i], reasons[i] = textOrNull(m.Source), textOrNull(m.Reason)
 	}
 	groups, members := split(edges)
 	if err := w.archive(groups, members); err != nil {
 		return err
 	}
 	err := w.c.exec(w.ctx, `UPDATE edges e SET added = CASE e.added WHEN 0 THEN e.revision ELSE e.added END,
- revision = $4, starts = $5, ends = $6, role = $7, source = $8, reason = $9
- FROM `+theEdges+" WHERE e.tenant = $1 AND e.grp = j.grp AND e.member = j.member",
-		w.pk, groups, members, w.next(), micros(s.From), micros(s.Until), int16(s.Role), textOrNull(s.Source), textOrNull(s.Reason))
+ revision = $4, starts = j.starts, ends = j.ends, role = j.role, source = j.source, reason = j.reason
+ FROM unnest($2::int[], $3::int[], $5::bigint[], $6::bigint[], $7::smallint[], $8::text[], $9::text[])
+  AS j(grp, member, starts, ends, role, source, reason) WHERE e.tenant = $1 AND e.grp = j.grp AND e.member = j.member`,
+		w.pk, groups, members, w.next(), starts, ends, roles, sources, reasons)
 	if err != nil {
 		return err
 	}
-	w.recordEdges(directory.MembersUpdated, edges, s)
+	w.recordAll(changelog.Updates(list))
 	return nil
 }
 
@@ -358,8 +367,12 @@ func (w *writer) DeleteEdges(edges []directory.Edge) error {
 
 // recordEdges leaves one change for each group among the edges.
 func (w *writer) recordEdges(kind directory.ChangeKind, edges []directory.Edge, s directory.Standing) {
-	w.watch(s)
-	for _, c := range changelog.ByGroup(kind, edges, s) {
+	w.recordAll(changelog.ByGroup(kind, edges, s))
+}
+
+func (w *writer) recordAll(changes []directory.Change) {
+	for _, c := range changes {
+		w.watch(c.Standing)
 		if changelog.Links(c) {
 			w.reshape()
 		}

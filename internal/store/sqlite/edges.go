@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"database/sql"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -336,24 +337,36 @@ func (w *writer) archive(edges []directory.Edge) error {
 }
 
 // UpdateEdges implements [directory.Writer].
-func (w *writer) UpdateEdges(edges []directory.Edge, s directory.Standing) error {
-	if len(edges) == 0 {
+func (w *writer) UpdateEdges(list []directory.Membership) error {
+	if len(list) == 0 {
 		return nil
 	}
 	if err := w.save(); err != nil {
 		return err
 	}
+	edges := make([]directory.Edge, len(list))
+	rows := make([][]any, len(list))
+	for i, m := range list {
+		edges[i] = m.Edge
+		rows[i] = []any{m.Group, m.Member, micros(m.From), micros(m.Until), m.Role, textOrNull(m.Source), textOrNull(m.Reason)}
+	}
 	if err := w.archive(edges); err != nil {
 		return err
 	}
-	err := w.c.exec(w.ctx, `UPDATE edges SET added = CASE added WHEN 0 THEN revision ELSE added END,
- revision = ?3, starts = ?4, ends = ?5, role = ?6, source = ?7, reason = ?8
- WHERE tenant = ?1 AND (grp, member) IN (SELECT `+edgeGroup+", "+edgeMember+" FROM json_each(?2) j)",
-		w.pk, packEdges(edges), w.revision(), micros(s.From), micros(s.Until), s.Role, textOrNull(s.Source), textOrNull(s.Reason))
+	packed, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	w.recordEdges(directory.MembersUpdated, edges, s)
+	// The limit, which is none, has the list read first; left to itself SQLite
+	// reads the edges of the whole tenant for it.
+	err = w.c.exec(w.ctx, `UPDATE edges SET added = CASE added WHEN 0 THEN revision ELSE added END, revision = ?3,
+ starts = j.value ->> 2, ends = j.value ->> 3, role = j.value ->> 4, source = j.value ->> 5, reason = j.value ->> 6
+ FROM (SELECT value FROM json_each(?2) LIMIT -1) j WHERE tenant = ?1 AND grp = j.value ->> 0 AND member = j.value ->> 1`,
+		w.pk, string(packed), w.revision())
+	if err != nil {
+		return err
+	}
+	w.recordAll(changelog.Updates(list))
 	return nil
 }
 
@@ -384,8 +397,12 @@ func (w *writer) DeleteEdges(edges []directory.Edge) error {
 
 // recordEdges leaves one change for each group among the edges.
 func (w *writer) recordEdges(kind directory.ChangeKind, edges []directory.Edge, s directory.Standing) {
-	w.watch(s)
-	for _, c := range changelog.ByGroup(kind, edges, s) {
+	w.recordAll(changelog.ByGroup(kind, edges, s))
+}
+
+func (w *writer) recordAll(changes []directory.Change) {
+	for _, c := range changes {
+		w.watch(c.Standing)
 		if changelog.Links(c) {
 			w.reshape()
 		}

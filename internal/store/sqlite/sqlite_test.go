@@ -306,6 +306,19 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 			must(t, err)
 		}
 	}
+	end := time.Now().Add(2 * time.Hour)
+	update := func(members []directory.MemberRef) func() {
+		in := directory.MembersUpdate{Group: directory.ByGroup(top.ID), Members: members, Patch: directory.StandingPatch{Until: &end}}
+		return func() {
+			a, err := d.UpdateMembers(ctx, p, in)
+			must(t, err)
+			for i, r := range a.Value {
+				if r.Outcome != directory.Updated || i > 0 && r.Membership.Reason == a.Value[0].Membership.Reason {
+					t.Fatalf("item %d is %v, and stands as %+v", i, r.Outcome, r.Membership)
+				}
+			}
+		}
+	}
 	change(directory.MembersChange{Add: users[:2]})() // so that what is prepared and learned once is
 	change(directory.MembersChange{Remove: users[:2]})()
 	// What the groups confer is worked out anew after a link has changed.
@@ -319,6 +332,7 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 		{"add again", change(directory.MembersChange{Add: users[10:12]}), change(directory.MembersChange{Add: users[10:]})},
 		{"add within a bound", bounded(directory.MembersChange{Add: users[10:12]}), bounded(directory.MembersChange{Add: users[10:]})},
 		{"change", change(directory.MembersChange{Add: users[10:12], Standing: later}), change(directory.MembersChange{Add: users[12:], Standing: later})},
+		{"update in part", update(users[10:12]), update(users[12:])},
 		{"portraits", portraits(2), portraits(many)},
 		{"remove", change(directory.MembersChange{Remove: users[10:12]}), change(directory.MembersChange{Remove: users[12:]})},
 		{"add alone", alone(directory.MembersChange{Add: users[10:12]}), alone(directory.MembersChange{Add: users[12:]})},
@@ -335,6 +349,15 @@ func TestTheNumberOfStatementsDoesNotDependOnHowMany(t *testing.T) {
 			join(directory.GroupsChange{Add: refs(groups[:2])})()
 		case "replace in runs":
 			replace(users[2:8]...)()
+		case "update in part": // each stands in a way of its own
+			_, err := s.Update(ctx, p.Tenant, directory.Author{}, func(w directory.Writer) error {
+				list, err := w.Memberships(directory.MembershipQuery{Group: top.Number, Limit: many})
+				for i := range list {
+					list[i].Reason = fmt.Sprint(i)
+				}
+				return errors.Join(err, w.UpdateEdges(list))
+			})
+			must(t, err)
 		}
 		settle()
 		few := s.statements(c.few)
@@ -513,7 +536,7 @@ func TestADeletedTenantLeavesGravesAlone(t *testing.T) {
 			g, err := w.Group(directory.ByNumber(1))
 			renamed := g
 			renamed.Name = "h"
-			return errors.Join(err, w.UpdateEdges([]directory.Edge{{Group: 1, Member: 1}}, directory.Standing{Reason: "r"}), w.UpdateGroup(g, renamed))
+			return errors.Join(err, w.UpdateEdges([]directory.Membership{{Edge: directory.Edge{Group: 1, Member: 1}, Standing: directory.Standing{Reason: "r"}}}), w.UpdateGroup(g, renamed))
 		})
 		must(t, err)
 		err = s.View(ctx, in, func(r directory.Reader) error {

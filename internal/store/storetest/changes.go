@@ -38,7 +38,7 @@ var changes = []testCase{
 				directory.CredentialChange(directory.CredentialCreated, directory.Credential{}, c), directory.TenantChange(directory.TenantUpdated, row, titled))
 			if err := errors.Join(
 				insertEdges(wr, []directory.Edge{in(1, 1), within(2, 1), in(2, 2), in(2, 1)}, s),
-				wr.UpdateEdges([]directory.Edge{in(1, 1)}, directory.Standing{Reason: "x"}),
+				updateEdges(wr, []directory.Edge{in(1, 1)}, directory.Standing{Reason: "x"}),
 				wr.DeleteEdges([]directory.Edge{within(2, 1), in(2, 1)})); err != nil {
 				return err
 			}

@@ -89,7 +89,7 @@ var clocks = []testCase{
 		w.remove(t, in(1, 1))
 		later := start.Add(time.Hour)
 		rev := w.update(t, func(wr directory.Writer) error {
-			return wr.UpdateEdges([]directory.Edge{in(2, 1)}, directory.Standing{Until: later})
+			return updateEdges(wr, []directory.Edge{in(2, 1)}, directory.Standing{Until: later})
 		})
 		w.clock.advance(30 * time.Minute)
 		w.same("the revision half an hour later", w.update(t, nothing), rev)
@@ -126,7 +126,7 @@ var clocks = []testCase{
 		w.insert(t, directory.Standing{}, in(4, 1))
 		w.remove(t, in(2, 1))
 		w.update(t, func(wr directory.Writer) error {
-			return wr.UpdateEdges([]directory.Edge{in(3, 1)}, directory.Standing{From: at(4)})
+			return updateEdges(wr, []directory.Edge{in(3, 1)}, directory.Standing{From: at(4)})
 		})
 		expire := func(n int, when time.Time) directory.User {
 			u := get(w, t, func(r directory.Reader) (directory.User, error) { return r.User(directory.ByNumber(int64(n))) })

@@ -44,7 +44,7 @@ var edges = []testCase{
 		for i, s := range []directory.Standing{{Until: start.Add(time.Hour)}, {Role: directory.RoleManager, Source: "rule"}, {}} {
 			w.clock.advance(time.Minute)
 			rev, err := w.store.Update(w.Context(), t, author, func(wr directory.Writer) error {
-				return wr.UpdateEdges([]directory.Edge{in(1, 1), in(3, 1)}, s)
+				return updateEdges(wr, []directory.Edge{in(1, 1), in(3, 1)}, s)
 			})
 			if err != nil {
 				w.Fatal(err)
@@ -60,6 +60,35 @@ var edges = []testCase{
 		if want[0].Added != added || !want[0].AddedAt.Equal(start) {
 			w.Fatalf("the first is of revision %d and %v", want[0].Added, want[0].AddedAt)
 		}
+	}},
+
+	{"an update makes each stand as it is told", func(w *world) {
+		t := w.tenant("one")
+		w.users(t, 3)
+		w.groups(t, 2)
+		w.insert(t, directory.Standing{Reason: "first"}, in(1, 1), in(2, 1), in(3, 1), within(2, 1), in(1, 2))
+		manager := directory.Standing{Role: directory.RoleManager, Source: "rule", Reason: `why "<ö>"`}
+		dated := directory.Standing{From: start.Add(-time.Hour), Until: start.Add(time.Hour)}
+		rev := w.update(t, func(wr directory.Writer) error {
+			return wr.UpdateEdges([]directory.Membership{
+				{Edge: in(3, 1), Standing: manager}, {Edge: in(1, 2), Standing: manager}, {Edge: in(2, 2), Standing: manager}, // one stands nowhere
+				{Edge: in(1, 1), Standing: dated}, {Edge: within(2, 1), Standing: manager},
+			})
+		})
+		stand := map[directory.Edge]directory.Standing{}
+		for _, m := range get(w, t, func(r directory.Reader) ([]directory.Membership, error) {
+			return r.Standing([]directory.Edge{in(1, 1), in(2, 1), in(3, 1), within(2, 1), in(1, 2), in(2, 2)})
+		}) {
+			stand[m.Edge] = m.Standing
+		}
+		w.same("the standings", stand, map[directory.Edge]directory.Standing{
+			in(1, 1): dated, in(2, 1): {Reason: "first"}, in(3, 1): manager, within(2, 1): manager, in(1, 2): manager,
+		})
+		w.same("the record", w.commits(t, rev-1)[0].Changes, []directory.Change{
+			{Kind: directory.MembersUpdated, Number: 1, Members: []id.Member{-2, 3}, Standing: manager},
+			{Kind: directory.MembersUpdated, Number: 1, Members: []id.Member{1}, Standing: dated},
+			{Kind: directory.MembersUpdated, Number: 2, Members: []id.Member{1, 2}, Standing: manager},
+		})
 	}},
 
 	{"a membership that ended and is made again is a new one", func(w *world) {
@@ -94,7 +123,7 @@ var edges = []testCase{
 			e := []directory.Edge{in(1, 1)}
 			for _, err := range []error{
 				wr.DeleteEdges(e), insertEdges(wr, e, directory.Standing{Reason: "again"}),
-				wr.UpdateEdges([]directory.Edge{in(2, 1)}, directory.Standing{Reason: "second"}), wr.DeleteEdges([]directory.Edge{in(2, 1)}),
+				updateEdges(wr, []directory.Edge{in(2, 1)}, directory.Standing{Reason: "second"}), wr.DeleteEdges([]directory.Edge{in(2, 1)}),
 			} {
 				if err != nil {
 					return err
@@ -197,7 +226,7 @@ var edges = []testCase{
 			w.Errorf("%d edges were found, want %d", len(m), len(all))
 		}
 		half := all[:len(all)/2]
-		w.update(t, func(wr directory.Writer) error { return wr.UpdateEdges(half, directory.Standing{Reason: "half"}) })
+		w.update(t, func(wr directory.Writer) error { return updateEdges(wr, half, directory.Standing{Reason: "half"}) })
 		for _, m := range get(w, t, func(r directory.Reader) ([]directory.Membership, error) { return r.Standing(all) }) {
 			if (m.Reason == "half") != slices.Contains(half, m.Edge) {
 				w.Errorf("edge %v stands with %q", m.Edge, m.Reason)
@@ -439,7 +468,7 @@ var edges = []testCase{
 			return insertEdges(wr, edge(in(1, admins.Number)), directory.Standing{})
 		})
 		step("its change", false, func(wr directory.Writer) error {
-			return wr.UpdateEdges(edge(in(1, admins.Number)), directory.Standing{Reason: "x"})
+			return updateEdges(wr, edge(in(1, admins.Number)), directory.Standing{Reason: "x"})
 		})
 		step("its end", false, func(wr directory.Writer) error { return wr.DeleteEdges(edge(in(1, admins.Number))) })
 		step("a group's name", false, func(wr directory.Writer) error {

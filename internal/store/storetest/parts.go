@@ -26,7 +26,7 @@ var parts = []testCase{
 				err := errors.Join(
 					wr.InsertUser(&u), wr.InsertGroup(&g), wr.DeleteEdges([]directory.Edge{in(1, 1)}),
 					insertEdges(wr, []directory.Edge{in(u.Number, g.Number), within(g.Number, 2), in(1, 2)}, directory.Standing{}),
-					wr.UpdateEdges([]directory.Edge{in(2, 1)}, directory.Standing{Reason: "undone"}),
+					updateEdges(wr, []directory.Edge{in(2, 1)}, directory.Standing{Reason: "undone"}),
 					wr.InsertCredential(&directory.Credential{Kind: "k", Hash: []byte("undone")}),
 					wr.Remember(key.ID, "undone", directory.Kept{Answer: []byte("undone")}),
 				)

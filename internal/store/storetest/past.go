@@ -143,7 +143,7 @@ func (m *moment) draw(t *rapid.T, wr directory.Writer, rev directory.Revision, m
 				err = wr.DeleteEdges([]directory.Edge{e})
 				delete(m.edges, e)
 			default:
-				err = wr.UpdateEdges([]directory.Edge{e}, s)
+				err = updateEdges(wr, []directory.Edge{e}, s)
 				m.edges[e], m.since[e] = s, rev
 			}
 		}

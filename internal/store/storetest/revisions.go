@@ -199,7 +199,7 @@ var revisions = []testCase{
 			func(directory.Writer) error { return nil },
 			func(wr directory.Writer) error { _, err := wr.User(directory.ByName("ann")); return err },
 			func(wr directory.Writer) error { return insertEdges(wr, nil, directory.Standing{}) },
-			func(wr directory.Writer) error { return wr.UpdateEdges(nil, directory.Standing{}) },
+			func(wr directory.Writer) error { return wr.UpdateEdges(nil) },
 			func(wr directory.Writer) error { return wr.DeleteEdges(nil) },
 			func(wr directory.Writer) error {
 				return wr.Remember(id.New[id.Credential](), "key", directory.Kept{Answer: []byte("a")})

@@ -221,6 +221,15 @@ func insertEdges(wr directory.Writer, edges []directory.Edge, s directory.Standi
 	return err
 }
 
+// updateEdges makes those on the edges all stand so.
+func updateEdges(wr directory.Writer, edges []directory.Edge, s directory.Standing) error {
+	list := make([]directory.Membership, len(edges))
+	for i, e := range edges {
+		list[i] = directory.Membership{Edge: e, Standing: s}
+	}
+	return wr.UpdateEdges(list)
+}
+
 // in is the edge of a user in a group, and within that of a group in a group.
 func in(user, group id.Number) directory.Edge {
 	return directory.Edge{Group: group, Member: id.UserMember(user)}

@@ -283,7 +283,7 @@ var walls = []testCase{
 		// Every method of Writer, called in a with things as they are in b.
 		changes := map[string]func(directory.Writer) error{
 			"Try": func(wr directory.Writer) error {
-				return wr.Try(func() error { return wr.UpdateEdges(edge, directory.Standing{Reason: "alpha, in part"}) })
+				return wr.Try(func() error { return updateEdges(wr, edge, directory.Standing{Reason: "alpha, in part"}) })
 			},
 			"At":         func(wr directory.Writer) error { wr.At(); return nil },
 			"Outcome":    func(wr directory.Writer) error { wr.Outcome(); return nil },
@@ -311,7 +311,7 @@ var walls = []testCase{
 			"InsertEdges": func(wr directory.Writer) error {
 				return insertEdges(wr, []directory.Edge{in(1, 2), in(2, 2)}, directory.Standing{Reason: "alpha"})
 			},
-			"UpdateEdges": func(wr directory.Writer) error { return wr.UpdateEdges(edge, directory.Standing{Reason: "alpha"}) },
+			"UpdateEdges": func(wr directory.Writer) error { return updateEdges(wr, edge, directory.Standing{Reason: "alpha"}) },
 			"InsertCredential": func(wr directory.Writer) error {
 				return wr.InsertCredential(&directory.Credential{Kind: "k", Hash: []byte("new"), User: b.ann.ID})
 			},
