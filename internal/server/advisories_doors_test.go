@@ -446,6 +446,7 @@ var clients = []*client{
 			"DELETE /api/v1/tenants/{tenant}/groups/{group}":                  ``,
 			"POST /api/v1/tenants/{tenant}/groups/{group}/members:batch":      `{"mode":"atomic","add":["BOB"]}`,
 			"PUT /api/v1/tenants/{tenant}/groups/{group}/members/{member}":    ``,
+			"PATCH /api/v1/tenants/{tenant}/groups/{group}/members/{member}":  `{"reason":"x"}`,
 			"DELETE /api/v1/tenants/{tenant}/groups/{group}/members/{member}": ``,
 			"POST /api/v1/tenants/{tenant}/memberships:batch":                 `{"mode":"atomic","operations":[{"op":"remove","members":["BOB"],"groups":["PLAIN"]}]}`,
 			"POST /api/v1/tenants/{tenant}/keys":                              `{"name":"x","grants":["users.read"]}`,

@@ -73,6 +73,7 @@ func (a *api) routes() []dialect.Route {
 		{Method: "POST", Pattern: inTenant + "/groups/{group}/members:batch", Grant: directory.WriteMembers, Handler: a.changeMembers},
 		{Method: "GET", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.ReadMembers, Handler: now(a.getMember)},
 		{Method: "PUT", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.WriteMembers, Handler: a.putMember},
+		{Method: "PATCH", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.WriteMembers, Handler: a.updateMember},
 		{Method: "DELETE", Pattern: inTenant + "/groups/{group}/members/{member}", Grant: directory.WriteMembers, Handler: a.deleteMember},
 
 		{Method: "GET", Pattern: inTenant + "/check", Grant: directory.ReadMembers, Handler: a.check},

@@ -227,14 +227,48 @@ func (s standingJSON) standing() (directory.Standing, error) {
 	if out.Source == out.SourceName() && out.Source == (directory.Standing{}).SourceName() {
 		out.Source = "" // the core's way to say the same
 	}
-	switch s.Role {
-	case "", directory.RoleMember.String():
-	case directory.RoleManager.String():
-		out.Role = directory.RoleManager
-	default:
-		return out, invalid("role.unknown", "role", "A role is member or manager.")
+	var err error
+	if out.Role, err = parseRole(s.Role); err != nil {
+		return out, err
 	}
 	return out, out.Check()
+}
+
+// parseRole reads a role; one that is not said is that of a member.
+func parseRole(s string) (directory.Role, error) {
+	switch s {
+	case "", directory.RoleMember.String():
+		return directory.RoleMember, nil
+	case directory.RoleManager.String():
+		return directory.RoleManager, nil
+	}
+	return 0, invalid("role.unknown", "role", "A role is member or manager.")
+}
+
+// standingPatch is what may change of how a member stands.
+type standingPatch struct {
+	ValidFrom  optional[moment] `json:"valid_from"`
+	ValidUntil optional[moment] `json:"valid_until"`
+	Role       optional[string] `json:"role"`
+	Reason     optional[string] `json:"reason"`
+}
+
+func (s standingPatch) patch() (directory.StandingPatch, error) {
+	out := directory.StandingPatch{Reason: s.Reason.pointer()}
+	if at := s.ValidFrom.pointer(); at != nil {
+		out.From = &at.Time
+	}
+	if at := s.ValidUntil.pointer(); at != nil {
+		out.Until = &at.Time
+	}
+	if s.Role.given {
+		role, err := parseRole(s.Role.value)
+		if err != nil {
+			return out, err
+		}
+		out.Role = &role
+	}
+	return out, nil
 }
 
 // outcomeJSON is what became of one membership.
@@ -243,8 +277,16 @@ type outcomeJSON struct {
 	Revision directory.Revision `json:"revision"`
 }
 
+// standsJSON is what became of one membership, and to who holds members.read, how
+// it stands now.
+type standsJSON struct {
+	Outcome    string             `json:"outcome"`
+	Membership *membershipJSON    `json:"membership,omitempty"`
+	Revision   directory.Revision `json:"revision"`
+}
+
 // single leaves out which item an error is about where there is only one.
-func single(res directory.Answer[directory.MembersResult], err error) (directory.Answer[directory.MembersResult], error) {
+func single[T any](res directory.Answer[T], err error) (directory.Answer[T], error) {
 	e, ok := errors.AsType[*directory.Error](err)
 	if !ok || e.Items == nil {
 		return res, err
@@ -284,6 +326,41 @@ func (a *api) putMember(w http.ResponseWriter, r *http.Request, p directory.Prin
 				status = http.StatusCreated // RFC 9110 section 9.3.4
 			}
 			return say(status, outcomeJSON{res.Add[0].Outcome.String(), rev}).at(rev)
+		},
+	})
+}
+
+func (a *api) updateMember(w http.ResponseWriter, r *http.Request, p directory.Principal) error {
+	if err := noPrecondition(r); err != nil {
+		return err
+	}
+	var in standingPatch
+	body, err := read(w, r, wire.MaxBody, &in)
+	if err != nil {
+		return err
+	}
+	group, member, err := pathMembership(r)
+	if err != nil {
+		return err
+	}
+	patch, err := in.patch()
+	if err != nil {
+		return err
+	}
+	return write(a, w, r, p, change[[]directory.Stands]{
+		body: body,
+		do: func(ctx context.Context, p directory.Principal) (directory.Answer[[]directory.Stands], error) {
+			return single(a.directory.UpdateMembers(ctx, p, directory.MembersUpdate{
+				Group: group, Members: []directory.MemberRef{member}, Patch: patch, Atomic: true,
+			}))
+		},
+		answer: func(res []directory.Stands, rev directory.Revision) answer {
+			out := standsJSON{Outcome: res[0].Outcome.String(), Revision: rev}
+			if res[0].Membership.Serial != 0 {
+				ms := encodeMembership(res[0].Membership, res[0].Holds)
+				out.Membership = &ms
+			}
+			return say(http.StatusOK, out).at(rev)
 		},
 	})
 }
