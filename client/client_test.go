@@ -199,6 +199,27 @@ func TestGroupsAndMembers(t *testing.T) {
 	if m.User == nil || m.User.ID != ann.ID || m.Membership.Role != "manager" || !m.Membership.ValidUntil.Equal(until) || m.Membership.AddedBy == nil {
 		t.Errorf("ann stands as %+v %+v", m, m.Membership)
 	}
+	for _, c := range []struct {
+		patch client.StandingPatch
+		want  client.Membership
+	}{
+		{client.StandingPatch{}, client.Membership{Role: "manager", ValidUntil: until, Reason: "lead"}},
+		{client.StandingPatch{ValidUntil: ptr(until.AddDate(1, 0, 0))}, client.Membership{Role: "manager", ValidUntil: until.AddDate(1, 0, 0), Reason: "lead"}},
+		{client.StandingPatch{Role: ptr("member"), Reason: ptr("")}, client.Membership{Role: "member", ValidUntil: until.AddDate(1, 0, 0)}},
+		{client.StandingPatch{ValidFrom: ptr(until)}, client.Membership{Role: "member", ValidFrom: until, ValidUntil: until.AddDate(1, 0, 0)}},
+		{client.StandingPatch{ValidUntil: &time.Time{}}, client.Membership{Role: "member", ValidFrom: until}},
+		{client.StandingPatch{ValidFrom: &time.Time{}, Reason: ptr("lead")}, client.Membership{Role: "member", Reason: "lead"}},
+	} {
+		got := must(tenant.UpdateMember(ctx, dev.ID, client.UserMember(ann.ID), c.patch))(t)
+		m := got.Membership
+		if m == nil || m.Role != c.want.Role || m.Reason != c.want.Reason || !m.ValidFrom.Equal(c.want.ValidFrom) || !m.ValidUntil.Equal(c.want.ValidUntil) ||
+			(got.Outcome == client.Updated) != (c.patch != client.StandingPatch{}) {
+			t.Errorf("after %+v ann is %s and stands as %+v, want %+v", c.patch, got.Outcome, m, c.want)
+		}
+	}
+	if _, err := tenant.UpdateMember(ctx, staff.ID, client.UserMember(ann.ID), client.StandingPatch{Reason: ptr("x")}); !client.IsNotFound(err) {
+		t.Errorf("an update of a membership through a group: %v, want not found", err)
+	}
 	if _, err := tenant.Member(ctx, staff.ID, client.UserMember(ann.ID)); !client.IsNotFound(err) {
 		t.Errorf("a membership through a group: %v, want not found", err)
 	}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -151,15 +152,60 @@ func (t *Tenant) Member(ctx context.Context, group string, m Member) (MemberOf, 
 }
 
 // AddMember puts a member into a group. One who is there already stays as it
-// stands.
+// stands, but that a membership yet to begin begins now.
 func (t *Tenant) AddMember(ctx context.Context, group string, m Member) (Outcome, error) {
 	return t.changeMember(ctx, http.MethodPut, group, m, nil)
 }
 
 // SetMember puts a member into a group to stand so, whether or not it stood
-// there before.
+// there before. It says all of it: to change one thing is [Tenant.UpdateMember].
 func (t *Tenant) SetMember(ctx context.Context, group string, m Member, s Standing) (Outcome, error) {
 	return t.changeMember(ctx, http.MethodPut, group, m, s)
+}
+
+// StandingPatch says what to change of how a member stands; nil fields stay.
+type StandingPatch struct {
+	ValidFrom  *time.Time `json:"valid_from,omitempty"`  // the zero time is since ever
+	ValidUntil *time.Time `json:"valid_until,omitempty"` // the zero time is for ever
+	Role       *string    `json:"role,omitempty"`
+	Reason     *string    `json:"reason,omitempty"`
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (p StandingPatch) MarshalJSON() ([]byte, error) {
+	type fields StandingPatch
+	date := func(t *time.Time) any {
+		switch {
+		case t == nil:
+			return nil // left out
+		case t.IsZero():
+			return (*time.Time)(nil) // null
+		}
+		return t
+	}
+	return json.Marshal(struct {
+		fields
+		ValidFrom  any `json:"valid_from,omitzero"`
+		ValidUntil any `json:"valid_until,omitzero"`
+	}{fields(p), date(p.ValidFrom), date(p.ValidUntil)})
+}
+
+// Stands is how a member stands after [Tenant.UpdateMember]: [Updated], or [Already]
+// if there was nothing to change. Membership, without who added it, is nil for a key
+// without members.read.
+type Stands struct {
+	Outcome    Outcome     `json:"outcome"`
+	Membership *Membership `json:"membership,omitempty"`
+	Revision   uint64      `json:"revision"`
+}
+
+// UpdateMember changes how a member stands in a group, in part and in one
+// transaction. It adds nobody: it is [IsNotFound] if the member does not stand there,
+// or has ended by the clock.
+func (t *Tenant) UpdateMember(ctx context.Context, group string, m Member, patch StandingPatch) (Stands, error) {
+	var out Stands
+	_, err := t.c.do(ctx, call{method: http.MethodPatch, path: t.member(group, m), body: patch, write: true}, &out)
+	return out, err
 }
 
 // RemoveMember takes a member out of a group.
@@ -192,7 +238,7 @@ type Batch struct {
 	Remove []Member `json:"remove,omitempty"`
 
 	// Standing is how all of Add are to stand, whether or not they stood there
-	// before; if nil, these stay as they stand.
+	// before; if nil, these stay as they stand, as of [Tenant.AddMember].
 	Standing *Standing `json:"standing,omitempty"`
 }
 

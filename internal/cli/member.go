@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,8 +15,8 @@ import (
 
 func memberCommand() *cobra.Command {
 	r := &remote{}
-	return r.bindTenant(parent("member", "Add, remove and list members of a group", "",
-		memberAdd(r), memberRemove(r), memberList(r), memberHistory(r)))
+	return r.bindTenant(parent("member", "Add, change, remove and list members", "",
+		memberAdd(r), memberUpdate(r), memberRemove(r), memberList(r), memberHistory(r)))
 }
 
 func memberAdd(r *remote) *cobra.Command {
@@ -29,7 +30,8 @@ func memberAdd(r *remote) *cobra.Command {
 of each. Who is a member already stays as it stands; with
 --from, --until, --role or --reason all of them are made to
 stand so, and what is left out is as of a new member: since
-ever, for ever, a member, for no reason.
+ever, for ever, a member, for no reason. To change one thing
+alone is roster member update.
 ` + refsHelp,
 		Args: takes(2, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,6 +53,57 @@ ever, for ever, a member, for no reason.
 	f.StringVar(&standing.Role, "role", "", "member or manager")
 	f.StringVar(&standing.Reason, "reason", "", "why, for people to read")
 	f.BoolVar(&atomic, "atomic", false, "all of them or none")
+	return cmd
+}
+
+func memberUpdate(r *remote) *cobra.Command {
+	var groups bool
+	var role, reason string
+	from, until := moment{never: true}, moment{never: true}
+	cmd := &cobra.Command{
+		Use:   "update GROUP MEMBER…",
+		Short: "Change how members stand in a group",
+		Long: `Change how members stand in a group, one after the other:
+what is given, and nothing else. An empty reason takes it
+away; --from never is since ever, --until never for ever.
+Nobody is added by this: who is no member, or has ended, is
+absent.
+` + refsHelp,
+		Args: takes(2, -1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := anyGiven(cmd, "from", "until", "role", "reason"); err != nil {
+				return err
+			}
+			patch := client.StandingPatch{
+				ValidFrom: given(cmd, "from", &from.time), ValidUntil: given(cmd, "until", &until.time),
+				Role: given(cmd, "role", &role), Reason: given(cmd, "reason", &reason),
+			}
+			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
+				var out []memberOutcome
+				for i, m := range members(args[1:], groups) {
+					o := memberOutcome{Member: args[1+i]}
+					stands, err := t.UpdateMember(ctx, ref(args[0]), m, patch)
+					if o.Outcome, o.Membership = stands.Outcome, stands.Membership; err != nil {
+						if err = o.failed(err, groups); err != nil {
+							if len(out) > 0 {
+								c.printOutcomes(out) // what was done before
+							}
+							return about("group", args[0], err)
+						}
+					}
+					out = append(out, o)
+				}
+				return c.printOutcomes(out)
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.SortFlags = false
+	f.BoolVar(&groups, "group", false, "the members are groups")
+	f.Var(&from, "from", "members from then on")
+	f.Var(&until, "until", "members until then")
+	f.StringVar(&role, "role", "", "member or manager")
+	f.StringVar(&reason, "reason", "", "why, for people to read")
 	return cmd
 }
 
@@ -96,6 +149,46 @@ func members(words []string, groups bool) []client.Member {
 type memberOutcome struct {
 	Member string `json:"member"`
 	client.ItemOutcome
+	Membership *client.Membership `json:"membership,omitempty"` // how it stands now, where that is told
+}
+
+// failed notes why one member could not be changed; an error is of all of them.
+func (o *memberOutcome) failed(err error, groups bool) error {
+	e, ok := errors.AsType[*client.Error](err)
+	switch {
+	case !ok || e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status >= 500:
+		return err
+	case !groups && strings.HasPrefix(e.Code, "group."):
+		return err
+	case e.Code == "membership.unknown":
+		o.Outcome = client.Absent
+	default:
+		o.Outcome = client.Invalid
+	}
+	o.Code, o.Detail = e.Code, e.Detail
+	return nil
+}
+
+// printOutcomes prints what became of each, and fails if something could not be done.
+func (c *call) printOutcomes(out []memberOutcome) error {
+	var rows table
+	wrong := 0
+	for _, o := range out {
+		rows.add(string(o.Outcome), o.Member, o.Detail)
+		if o.Code != "" {
+			wrong++
+		}
+	}
+	var err error
+	if c.json {
+		err = c.encode(out)
+	} else {
+		err = rows.write(c.w, c.columns)
+	}
+	if err == nil && wrong > 0 {
+		err = fmt.Errorf("%d of %d could not be done", wrong, len(out))
+	}
+	return err
 }
 
 // changeMembers carries out a batch that only adds or only removes.
@@ -107,24 +200,10 @@ func changeMembers(cmd *cobra.Command, r *remote, args []string, b client.Batch)
 		}
 		items := append(res.Add, res.Remove...)
 		out := make([]memberOutcome, len(items))
-		var rows table
-		wrong := 0
 		for i, item := range items {
-			out[i] = memberOutcome{args[1+i], item}
-			rows.add(string(item.Outcome), args[1+i], item.Detail)
-			if item.Outcome == client.Invalid {
-				wrong++
-			}
+			out[i] = memberOutcome{Member: args[1+i], ItemOutcome: item}
 		}
-		if c.json {
-			err = c.encode(out)
-		} else {
-			err = rows.write(c.w, c.columns)
-		}
-		if err == nil && wrong > 0 {
-			err = fmt.Errorf("%d of %d could not be done", wrong, len(items))
-		}
-		return err
+		return c.printOutcomes(out)
 	})
 }
 
