@@ -2,6 +2,8 @@ package directory_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -9,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"roster/internal/directory"
+	"roster/internal/id"
 )
 
 // updateMembers changes in part how members stand.
@@ -17,6 +20,12 @@ func (m *machine) updateMembers(t *rapid.T) {
 	in := directory.MembersUpdate{Group: m.ref(t, true, g), Atomic: rapid.Bool().Draw(t, "atomic")}
 	var want []wanted
 	in.Members, want = m.membersOf(t, "update", g)
+	for _, n := range slices.Sorted(maps.Keys(m.o.users)) { // who stands there is rare among all
+		e := directory.Edge{Group: g, Member: id.UserMember(n)}
+		if _, stands := m.o.edges[e]; stands && rapid.Bool().Draw(t, "one who stands there") {
+			in.Members, want = append(in.Members, directory.MemberRef{Ref: m.ref(t, false, n)}), append(want, wanted{edge: e})
+		}
+	}
 	date := func(what string) *time.Time {
 		if rapid.Bool().Draw(t, what+" stays") {
 			return nil

@@ -915,6 +915,7 @@ func checkOracle(t *testing.T, empty engineer, only ...string) {
 			"change many":    m.changeMany,
 			"change more":    m.changeMany,
 			"update members": m.updateMembers,
+			"update more":    m.updateMembers,
 			"change groups":  m.changeGroups,
 			"more groups":    m.changeGroups,
 			"move the clock": func(t *rapid.T) {
