@@ -31,11 +31,11 @@ func (o *oracle) ago(w directory.When) (*oracle, time.Time) {
 	return then, w.Time
 }
 
-// when draws a moment: a revision there was, or an instant from before the first
-// to one that has not come.
+// when draws a moment: a revision there was, mostly of late, or an instant from before
+// the first to one that has not come.
 func (m *machine) when(t *rapid.T) directory.When {
 	if rapid.Bool().Draw(t, "by revision") && m.o.revision > 0 {
-		return directory.When{Revision: directory.Revision(rapid.IntRange(1, int(m.o.revision)).Draw(t, "revision"))}
+		return directory.When{Revision: m.o.revision - directory.Revision(rapid.IntRange(0, int(m.o.revision)-1).Draw(t, "revisions ago"))}
 	}
 	return directory.When{Time: m.clock.Now().Add(time.Duration(rapid.IntRange(-12, 2).Draw(t, "half seconds")) * time.Second / 2)}
 }

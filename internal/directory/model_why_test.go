@@ -110,40 +110,57 @@ func (m *machine) explainOne(t *rapid.T, w directory.When, u, g id.Number) {
 	}
 }
 
-// diffs compares moments, each two of them in some way.
+// diffs compares two moments of a group in every way there is, again and again: what
+// is kept for the further pages of one is there for the next.
 func (m *machine) diffs(t *rapid.T) {
-	for range 5 {
-		m.diff(t)
+	for range 3 {
+		from, to := m.when(t), m.when(t)
+		g := m.groupAt(t, from, to)
+		limit := rapid.IntRange(1, 3).Draw(t, "limit")
+		for way := range 4 {
+			m.differ(t, directory.Diff{From: from, Page: directory.Page{At: to, Limit: limit}, Transitive: way%2 > 0}, directory.Edge{Group: g}, 12)
+			if way == 1 {
+				from, to = to, from
+			}
+		}
 	}
 }
 
+// diff compares two moments in some way.
 func (m *machine) diff(t *rapid.T) {
-	from, to := m.when(t), m.when(t)
+	in := directory.Diff{From: m.when(t), Page: directory.Page{At: m.when(t), Limit: 2}, Transitive: rapid.Bool().Draw(t, "transitive")}
+	of := directory.Edge{Member: id.UserMember(m.user(t))}
+	if rapid.Bool().Draw(t, "of a group") {
+		of = directory.Edge{Group: m.groupAt(t, in.From, in.At)}
+	}
+	m.differ(t, in, of, 1)
+}
+
+// groupAt draws a group that there was at one of two moments.
+func (m *machine) groupAt(t *rapid.T, one, other directory.When) id.Number {
+	a, _ := m.o.ago(one)
+	b, _ := m.o.ago(other)
+	groups := maps.Clone(a.groups)
+	maps.Copy(groups, b.groups)
+	return pick(t, "group", groups)
+}
+
+// differ reads the difference of a group, or of a member. After one page in so many
+// it does something that must not show.
+func (m *machine) differ(t *rapid.T, in directory.Diff, of directory.Edge, calm int) {
+	from, to := in.From, in.At
 	a, atA := m.o.ago(from)
 	b, atB := m.o.ago(to)
 	later, earlier := b, a
 	if a.revision > b.revision {
 		later, earlier = a, b
 	}
-	in := directory.Diff{From: from, Page: directory.Page{At: to, Limit: 2}, Transitive: rapid.Bool().Draw(t, "transitive")}
 	type entry struct {
 		cursor int64
 		gained bool
 	}
 	var was, is []int64
-	if rapid.Bool().Draw(t, "of a group") {
-		g := pick(t, "group", maps.Collect(func(yield func(id.Number, bool) bool) {
-			for n := range a.groups {
-				if !yield(n, true) {
-					return
-				}
-			}
-			for n := range b.groups {
-				if !yield(n, true) {
-					return
-				}
-			}
-		}))
+	if g := of.Group; g != 0 {
 		in.Group = refAt(t, g, later.groups, earlier.groups, func(g directory.Group) string { return g.Name })
 		list := func(o *oracle, at time.Time) (keys []int64) {
 			if in.Transitive {
@@ -163,7 +180,7 @@ func (m *machine) diff(t *rapid.T) {
 		}
 		was, is = list(a, atA), list(b, atB)
 	} else {
-		u := m.user(t)
+		u, _ := of.Member.User()
 		in.Member.Ref = refAt(t, u, later.users, earlier.users, func(u directory.User) string { return u.Name })
 		list := func(o *oracle, at time.Time) (keys []int64) {
 			groups := o.groupsOf(id.UserMember(u), at)
@@ -218,7 +235,9 @@ func (m *machine) diff(t *rapid.T) {
 		if in.After = answer.Value.Next; in.After == 0 {
 			break
 		}
-		m.disturb(t)
+		if rapid.IntRange(1, calm).Draw(t, "something between pages") == 1 {
+			m.disturb(t)
+		}
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("from %+v to %+v (%+v) differ %v, want %v", from, to, in, got, want)
