@@ -248,21 +248,32 @@ func TestADiffReadsWhatHasChangedAndNotWhatIsThere(t *testing.T) {
 		suspended := true
 		c.update("u12", directory.UserUpdate{Suspended: &suspended})
 		c.link("all", "few")
-		for _, transitive := range []bool{false, true} {
-			in := directory.Diff{From: then, Group: directory.ByName("all"), Transitive: transitive, Page: directory.Page{Limit: 3}}
+		now := c.now()
+		now.Time = c.clock.Now()
+		forth, back := [2]directory.When{then, now}, [2]directory.When{now, then}
+		for _, of := range []struct {
+			group      string
+			transitive bool
+			between    [2]directory.When
+		}{{"all", false, forth}, {"all", true, forth}, {"top", true, forth}, {"all", false, back}, {"top", true, back}} {
+			in := directory.Diff{From: of.between[0], Group: directory.ByName(of.group), Transitive: of.transitive, Page: directory.Page{At: of.between[1], Limit: 3}}
 			want := []string{"+few", "-u0", "+u1", "+u2", "-u11", "-u12", "-u2999"}
-			if transitive {
+			if of.transitive {
 				want = []string{"-u0", "+u1", "+u2", "+u8", "+u9", "-u11", "-u12", "-u2999"}
-				in.Group = directory.ByName("top")
+			}
+			for i := range want {
+				if of.between == back {
+					want[i] = map[byte]string{'+': "-", '-': "+"}[want[i][0]] + want[i][1:]
+				}
 			}
 			for _, way := range []string{"", "changes", "sides"} {
 				directory.DiffBy(t, way)
 				*c.store = talliedStore{Store: c.store.Store}
 				if got := c.diff(in); !slices.Equal(got, want) {
-					t.Errorf("transitive %v by %q: %v, want %v", transitive, way, got, want)
+					t.Errorf("%+v by %q: %v, want %v", of, way, got, want)
 				}
 				if few := c.store.rows < 100 && c.store.questions < 40; few == (way == "sides") {
-					t.Errorf("transitive %v by %q: %d questions are asked, and %d rows read", transitive, way, c.store.questions, c.store.rows)
+					t.Errorf("%+v by %q: %d questions are asked, and %d rows read", of, way, c.store.questions, c.store.rows)
 				}
 			}
 		}
