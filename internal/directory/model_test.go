@@ -218,13 +218,13 @@ func (m *machine) open(t *rapid.T) {
 }
 
 // neighbour makes, in the other tenant, users and groups of the same numbers and
-// names as in this one. Everybody is in every group, and was in another way before:
-// whatever asks for what any tenant holds meets them.
+// names as in this one. Everybody is in every group, was in another way before, and
+// was suspended: whatever asks for what any tenant holds or held meets them.
 func (m *machine) neighbour(t *rapid.T) {
 	run := directory.BatchRun{Do: directory.AddMembers}
 	for n := range 3 {
 		name := fmt.Sprintf("n%d", n+1)
-		if _, err := m.d.CreateUser(ctx, m.other, directory.NewUser{Name: name}); err != nil {
+		if _, err := m.d.CreateUser(ctx, m.other, directory.NewUser{Name: name, Suspended: true}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := m.d.CreateGroup(ctx, m.other, directory.NewGroup{Name: name}); err != nil {
@@ -238,6 +238,12 @@ func (m *machine) neighbour(t *rapid.T) {
 	}
 	for _, run.Standing.Reason = range []string{"before", ""} {
 		if _, err := m.d.ChangeMemberships(ctx, m.other, directory.Batch{Runs: []directory.BatchRun{run}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	suspended := false
+	for _, u := range run.Members {
+		if _, err := m.d.UpdateUser(ctx, m.other, directory.UserUpdate{User: u.Ref, Suspended: &suspended}); err != nil {
 			t.Fatal(err)
 		}
 	}
