@@ -32,6 +32,13 @@ func (t *tx) change(add, remove []item, mode Mode, s Standing, keep bool) ([]Res
 		return (&alone{tx: t, standing: s, keep: keep}).change(add, remove)
 	}
 	s.From, s.Until = exact(s.From), exact(s.Until)
+	if !s.From.IsZero() || !s.Until.IsZero() {
+		everyone, err := t.everyone()
+		if err != nil {
+			return nil, err
+		}
+		add = keepEveryone(add, everyone, len(add)) // nor taken out by a date
+	}
 	if err := t.refuseCycles(add); err != nil {
 		return nil, err
 	}

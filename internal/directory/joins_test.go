@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"roster/internal/directory"
 )
@@ -119,6 +120,11 @@ func TestBuiltInGroupsAreMadeOnceAndHoldEverybody(t *testing.T) {
 	group := directory.ByGroup(everyone.ID)
 	w.refused("taking a user out of everyone", directory.Conflict, func() error {
 		return drop(w.ChangeMembers(ctx, w.admin, directory.MembersChange{Group: group, Remove: []directory.MemberRef{member(ann)}}))
+	})
+	w.refused("dating a user in everyone", directory.Conflict, func() error {
+		return drop(w.ChangeMembers(ctx, w.admin, directory.MembersChange{
+			Group: group, Add: []directory.MemberRef{member(ann)}, Standing: directory.Standing{Until: w.Now().Add(time.Hour)},
+		}))
 	})
 	w.refused("taking everyone off a user", directory.Conflict, func() error {
 		return drop(w.ChangeGroups(ctx, w.admin, directory.GroupsChange{Member: member(ann), Remove: []directory.Ref{group}}))

@@ -245,7 +245,7 @@ func checkBatch(n int, s Standing) error {
 
 // empty reports whether there is no moment at which a membership so dated holds.
 func (s Standing) empty() bool {
-	return !s.From.IsZero() && !s.Until.IsZero() && !s.From.Before(s.Until)
+	return !s.From.IsZero() && !s.Until.IsZero() && !exact(s.From).Before(exact(s.Until))
 }
 
 func errEmpty(field string) *Error {
