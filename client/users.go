@@ -28,7 +28,7 @@ type User struct {
 	Version       int64             `json:"version"`
 	Created       time.Time         `json:"created"`
 	Modified      time.Time         `json:"modified"`
-	SignIn        *SignIn           `json:"sign_in,omitempty"` // nil if the user never did, or the key may not read users
+	SignIn        *SignIn           `json:"sign_in,omitempty"` // nil if the user never did, or the key may not read users; and after a write
 }
 
 // SignIn is how a user signs in with a password.

@@ -207,6 +207,9 @@ wrong ones or a lock.
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return r.inTenant(cmd, func(ctx context.Context, c *call, t *client.Tenant) error {
 				u, err := t.UpdateUser(ctx, ref(args[0]), 0, client.UserPatch{SignIn: &client.SignInPatch{Locked: &locked}})
+				if err == nil {
+					u, err = t.User(ctx, u.ID) // which says how it signs in
+				}
 				if err != nil {
 					return about("user", args[0], err)
 				}

@@ -396,6 +396,10 @@ func TestAnAccountThatFailuresHaveLockedIsShownAndUnlocked(t *testing.T) {
 		t.Errorf("after %d failures: %+v", directory.MaxStreak, got.SignIn)
 	}
 	got = ask[userJSON](t, p, "PATCH", acme+"/users/name:bob", adminKey, `{"sign_in":{"locked":false}}`, 200)
+	if got.SignIn != nil {
+		t.Errorf("the answer to a write, which may be kept and repeated, says %+v", got.SignIn)
+	}
+	got = ask[userJSON](t, p, "GET", acme+"/users/name:bob", adminKey, "", 200)
 	if got.SignIn == nil || got.SignIn.Locked || got.SignIn.Streak != 0 || got.Version != bob.Value.Version {
 		t.Errorf("unlocked: %+v at version %d", got.SignIn, got.Version)
 	}

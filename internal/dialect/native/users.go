@@ -244,9 +244,7 @@ func (a *api) updateUser(w http.ResponseWriter, r *http.Request, p directory.Pri
 			return a.directory.UpdateUser(ctx, p, u)
 		},
 		answer: func(u directory.User, rev directory.Revision) answer {
-			// The write stands, so who may not read how users sign in is not refused.
-			out, _ := a.encodeFound(r.Context(), p, u)
-			return say(http.StatusOK, out).versioned(u.Version).at(rev)
+			return say(http.StatusOK, encodeUser(u)).versioned(u.Version).at(rev)
 		},
 	})
 }
