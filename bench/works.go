@@ -106,7 +106,7 @@ var (
 	leftSortMiddle = &work{name: "in the middle by name", against: keptSortMiddle, alike: true, level: true}
 	_              = below("pages of a snapshot, with writes between", keptMiddle, leftMiddle, keptWideMiddle, leftWideMiddle, keptSortMiddle, leftSortMiddle)
 
-	pastCheck = &work{name: "check as of an earlier revision", level: true}
+	pastCheck = &work{name: "check as of an earlier revision", grows: "more groups above a user, in pages beyond the engine's cache"}
 	pastPage  = &work{name: "page of 1,000 as of an earlier revision", level: true}
 	explained = &work{name: "explain", level: true}
 	timeline  = &work{name: "timeline of a membership with 20 periods", level: true}
