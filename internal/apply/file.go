@@ -106,8 +106,7 @@ type Credential struct {
 	Attributes Attributes `yaml:"attributes"`
 }
 
-// Moment is a point in time, from 1971 to 9999. Earlier ones would be read as
-// "never" further down.
+// Moment is a point in time that is [directory.InRange].
 type Moment struct{ time.Time }
 
 // UnmarshalYAML reads a moment as YAML writes it.
@@ -116,7 +115,7 @@ func (m *Moment) UnmarshalYAML(n *yaml.Node) error {
 		return err
 	}
 	m.Time = m.UTC().Truncate(time.Microsecond)
-	if y := m.Year(); y < 1971 || y > 9999 {
+	if !directory.InRange(m.Time) {
 		return fmt.Errorf("line %d: a moment is from 1971 to 9999", n.Line)
 	}
 	return nil

@@ -176,9 +176,17 @@ func checkUser(u User) error {
 // exact is a moment as it is kept: UTC, to the microsecond.
 func exact(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
+// InRange reports whether every engine and client can hold a date: it is from 1971
+// to 9999 in UTC. Earlier ones would be read as the zero time further down, which
+// stands for never.
+func InRange(t time.Time) bool {
+	y := t.UTC().Year()
+	return 1971 <= y && y <= 9999
+}
+
 // checkDate refuses a date that not every engine and client could hold.
 func checkDate(field string, t time.Time) error {
-	if y := t.UTC().Year(); !t.IsZero() && (y < 1971 || y > 9999) {
+	if !t.IsZero() && !InRange(t) {
 		return invalid(field+".range", field, "A date is from 1971 to 9999.")
 	}
 	return nil

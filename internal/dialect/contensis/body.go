@@ -221,7 +221,7 @@ func kept(a directory.Attributes) directory.Attributes {
 func parseMoment(s string) (at time.Time, span time.Duration, ok bool) {
 	for _, form := range momentForms {
 		if t, err := time.Parse(form.layout, s); err == nil {
-			if y := t.UTC().Year(); y < 1971 || y > 9999 {
+			if !directory.InRange(t) {
 				return at, 0, false
 			}
 			return t.UTC(), form.span, true

@@ -272,7 +272,7 @@ func (p *zenqlParser) value(f field) (operand, error) {
 
 // worked is a date that was worked out, if it is one that can be compared.
 func (p *zenqlParser) worked(at time.Time) (operand, error) {
-	if at.Year() < 1971 || at.Year() > 9999 {
+	if !directory.InRange(at) {
 		return operand{}, wrongQuery("A date is out of range.")
 	}
 	return operand{at: at}, nil

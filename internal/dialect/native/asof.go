@@ -45,7 +45,7 @@ func parseWhen(field, text string) (directory.When, error) {
 	switch {
 	case err != nil:
 		return directory.When{}, invalid("at.malformed", field, "A moment of the past is a revision from 1 on, or written as in 2026-01-02T03:04:05Z.")
-	case t.UTC().Year() < 1971 || t.UTC().Year() > 9999:
+	case !directory.InRange(t):
 		return directory.When{}, invalid("time.range", field, "A moment is from 1971 to 9999.")
 	}
 	return directory.When{Time: t}, nil

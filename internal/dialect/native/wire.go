@@ -134,8 +134,7 @@ func (m *moment) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return &directory.Error{Kind: directory.Invalid, Code: "time.malformed", Detail: "A moment is written as in 2026-01-02T03:04:05Z.", Err: err}
 	}
 	m.Time = m.UTC().Truncate(time.Microsecond)
-	// The first years would be read as "never" further down.
-	if y := m.Year(); y < 1971 || y > 9999 {
+	if !directory.InRange(m.Time) {
 		return invalid("time.range", "", "A moment is from 1971 to 9999.")
 	}
 	return nil
