@@ -173,8 +173,10 @@ func readLine(text string, l *batchLine) error {
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the object")
 	}
-	if err := checkDates(text); err != nil {
-		return err
+	if l.Standing != nil {
+		if err := checkDates(text); err != nil {
+			return err
+		}
 	}
 	one := l.User != "" || l.Member != ""
 	many := l.Users != nil || l.Members != nil
@@ -222,8 +224,11 @@ func checkDates(text string) error {
 		return err
 	}
 	for _, t := range []*time.Time{given.Standing.From, given.Standing.Until} {
-		if t != nil && checkMoment(*t) != nil {
-			return checkMoment(*t)
+		if t == nil {
+			continue
+		}
+		if err := checkMoment(*t); err != nil {
+			return err
 		}
 	}
 	return nil
