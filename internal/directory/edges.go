@@ -107,6 +107,15 @@ func edgesIn(items []item) []Edge {
 	return edges
 }
 
+// edgesAmong returns the edges that memberships stand on, in order.
+func edgesAmong(list []Membership) []Edge {
+	edges := make([]Edge, len(list))
+	for i, m := range list {
+		edges[i] = m.Edge
+	}
+	return edges
+}
+
 func groupsAmong(lists ...[]Edge) []id.Number {
 	var groups []id.Number
 	seen := map[id.Number]bool{}

@@ -35,23 +35,7 @@ func (m *machine) drawRun(t *rapid.T, few int) (r directory.BatchRun, want []wan
 	r = directory.BatchRun{Do: rapid.SampledFrom([]directory.BatchDo{directory.AddMembers, directory.AddMembers, directory.RemoveMembers, directory.ReplaceMembers, directory.ReplaceGroups}).Draw(t, "do"),
 		Standing: m.standing(t), Keep: rapid.Bool().Draw(t, "keep")}
 	member := func() (directory.MemberRef, wanted) {
-		var w wanted
-		isGroup := rapid.IntRange(0, 2).Draw(t, "a group") == 0
-		n := id.Number(0)
-		if isGroup {
-			n = m.group(t)
-			w.edge.Member = id.GroupMember(n)
-			if _, ok := m.o.groups[n]; !ok {
-				w.code = "group.unknown"
-			}
-		} else {
-			n = m.user(t)
-			w.edge.Member = id.UserMember(n)
-			if _, ok := m.o.users[n]; !ok {
-				w.code = "user.unknown"
-			}
-		}
-		return directory.MemberRef{IsGroup: isGroup, Ref: m.ref(t, isGroup, n)}, w
+		return m.member(t, rapid.IntRange(0, 2).Draw(t, "a group") == 0)
 	}
 	group := func(w wanted) (directory.Ref, wanted) {
 		g := m.group(t)

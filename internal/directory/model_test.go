@@ -525,26 +525,32 @@ func (m *machine) deleteGroup(t *rapid.T) {
 	}))
 }
 
+// member draws a group or else a user to stand somewhere, who may not be there.
+func (m *machine) member(t *rapid.T, isGroup bool) (directory.MemberRef, wanted) {
+	var w wanted
+	n := id.Number(0)
+	if isGroup {
+		n = m.group(t)
+		w.edge.Member = id.GroupMember(n)
+		if _, ok := m.o.groups[n]; !ok {
+			w.code = "group.unknown"
+		}
+	} else {
+		n = m.user(t)
+		w.edge.Member = id.UserMember(n)
+		if _, ok := m.o.users[n]; !ok {
+			w.code = "user.unknown"
+		}
+	}
+	return directory.MemberRef{IsGroup: isGroup, Ref: m.ref(t, isGroup, n)}, w
+}
+
 // membersOf draws members, who may be in the group or not.
 func (m *machine) membersOf(t *rapid.T, what string, g id.Number) (refs []directory.MemberRef, want []wanted) {
 	for range rapid.IntRange(0, 4).Draw(t, what) {
-		isGroup := rapid.Bool().Draw(t, "a group")
-		w := wanted{edge: directory.Edge{Group: g}}
-		n := id.Number(0)
-		if isGroup {
-			n = m.group(t)
-			w.edge.Member = id.GroupMember(n)
-			if _, ok := m.o.groups[n]; !ok {
-				w.code = "group.unknown"
-			}
-		} else {
-			n = m.user(t)
-			w.edge.Member = id.UserMember(n)
-			if _, ok := m.o.users[n]; !ok {
-				w.code = "user.unknown"
-			}
-		}
-		refs, want = append(refs, directory.MemberRef{IsGroup: isGroup, Ref: m.ref(t, isGroup, n)}), append(want, w)
+		ref, w := m.member(t, rapid.Bool().Draw(t, "a group"))
+		w.edge.Group = g
+		refs, want = append(refs, ref), append(want, w)
 	}
 	return refs, want
 }

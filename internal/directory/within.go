@@ -253,10 +253,7 @@ func (t then) visible(of Edge, in ListMembers, after int64, limit int, bare bool
 		if err != nil {
 			return nil, err
 		}
-		edges := make([]Edge, len(list))
-		for i, m := range list {
-			edges[i] = m.Edge
-		}
+		edges := edgesAmong(list)
 		sees, err := t.l.sight(edges, stands)
 		if err != nil {
 			return nil, err
@@ -316,11 +313,7 @@ func (t then) visiblePage(of Edge, in ListMembers, total int64) (Found[MemberOf]
 	}
 	out := Found[MemberOf]{Next: page.Next, At: t.When}
 	if in.Transitive {
-		edges := make([]Edge, len(page.Items))
-		for i, m := range page.Items {
-			edges[i] = m.Edge
-		}
-		out.Items, err = t.describe(edges, of.Group == 0, false)
+		out.Items, err = t.describe(edgesAmong(page.Items), of.Group == 0, false)
 	} else {
 		out, err = t.describeAll(page, of.Group == 0)
 	}

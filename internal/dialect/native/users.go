@@ -60,16 +60,6 @@ func (a *api) signIns(ctx context.Context, p directory.Principal, users []direct
 	return out, nil
 }
 
-// encodeFound shows a user who was found, and how it signs in.
-func (a *api) encodeFound(ctx context.Context, p directory.Principal, u directory.User) (userJSON, error) {
-	out := encodeUser(u)
-	s, err := a.signIns(ctx, p, []directory.User{u})
-	if err == nil {
-		out.SignIn = s[0]
-	}
-	return out, err
-}
-
 func encodeUser(u directory.User) userJSON {
 	return userJSON{
 		ID: u.ID.String(), Number: u.Number, Code: u.Code, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified,
@@ -187,10 +177,12 @@ func (a *api) getUser(w http.ResponseWriter, r *http.Request, p directory.Princi
 	if err != nil {
 		return err
 	}
-	out, err := a.encodeFound(r.Context(), p, got.Value)
+	signIns, err := a.signIns(r.Context(), p, []directory.User{got.Value})
 	if err != nil {
 		return err
 	}
+	out := encodeUser(got.Value)
+	out.SignIn = signIns[0]
 	return respond(w, r, got.Revision, say(http.StatusOK, out).versioned(got.Value.Version))
 }
 
